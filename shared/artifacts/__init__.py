@@ -1,0 +1,5 @@
+"""Files by key, in a folder, in memory or in S3, behind one class."""
+
+from shared.artifacts.store import ArtifactStore, Stored
+
+__all__ = ["ArtifactStore", "Stored"]

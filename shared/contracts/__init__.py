@@ -1,0 +1,1 @@
+"""The words that cross a process: states, kinds, specs, envelopes, views."""

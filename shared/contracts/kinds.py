@@ -1,0 +1,43 @@
+"""The kinds of run: what each takes, where it runs by default, how long it may take, what it makes.
+
+A kind is one line here and one function marked `@run_task("<kind>")` in a service.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
+from shared.errors import UserError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of run."""
+
+    name: str
+    spec: type[Spec]
+    pool: str  #: default pool; a request may name another
+    soft_limit_s: float  #: the body is asked to stop here and the run fails
+    hard_limit_s: float  #: its process is killed here
+    makes: Literal["dataset", "model"] | None = None  #: entity that is created with the run, named `spec.name`
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("dataset.import", ImportSpec, "generation", 1800, 1860, makes="dataset"),
+        Kind("dataset.generate", GenerateSpec, "generation", 3600, 3660, makes="dataset"),
+        Kind("model.train", TrainingSpec, "training-cpu", 24 * 3600, 24 * 3600 + 300, makes="model"),
+        Kind("model.evaluate", EvaluationSpec, "analysis", 1800, 1860),
+    )
+}
+
+
+def kind_named(name: str) -> Kind:
+    """Look a kind up. Raises `UserError` for an unknown one."""
+    if name not in KINDS:
+        raise UserError(
+            f"There is no kind of run named {name!r}.",
+            remedy=f"Use one of: {', '.join(sorted(KINDS))}.",
+        )
+    return KINDS[name]
