@@ -1,0 +1,171 @@
+"""What the API answers. Read leniently by clients of any release."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Contract, View
+from shared.contracts.envelope import Envelope
+from shared.contracts.states import RunState
+
+T = TypeVar("T")
+
+
+class Page(View, Generic[T]):
+    """One page of a list; `next_cursor` fetches the next."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Progress(View):
+    """How far a run is: `fraction` in [0, 1], monotonic within an attempt."""
+
+    fraction: float = 0.0
+    stage: str | None = None
+    current: int | None = None
+    total: int | None = None
+    eta_seconds: float | None = None
+
+
+class SubmitRequest(Contract):
+    """Any kind of run, asked for by name."""
+
+    kind: str
+    spec: dict[str, Any]
+    pool: str | None = None
+    priority: int = Field(0, ge=-100, le=100)
+    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+
+class RunView(View):
+    """One run."""
+
+    id: UUID
+    kind: str
+    state: RunState
+    pool: str
+    priority: int
+    attempt: int
+    progress: Progress
+    spec: dict[str, Any]
+    labels: dict[str, str]
+    wait_reason: str | None
+    retry_of: UUID | None
+    parent_id: UUID | None
+    cancel_requested_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    worker: str | None
+    envelope: Envelope | None
+
+
+class EventView(View):
+    """One thing that happened to a run. `seq` counts from 1 without gaps that a reader may see."""
+
+    run_id: UUID
+    seq: int
+    attempt: int
+    type: str  #: `state`, `progress`, `stage`, `metrics`, `artifact`, `notice`
+    at: datetime
+    data: dict[str, Any]
+
+
+class MetricPoint(View):
+    """One value of one metric."""
+
+    name: str
+    step: int
+    value: float
+    attempt: int
+
+
+class LogLine(View):
+    """One line of a run's log: what was said by whom, with ids."""
+
+    attempt: int
+    line: dict[str, Any]
+
+
+class ArtifactView(View):
+    """One file that a run made."""
+
+    id: UUID
+    run_id: UUID
+    attempt: int
+    name: str
+    role: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+    created_at: datetime
+
+
+class UploadView(View):
+    """One file sent by a user, to be named in an import."""
+
+    id: UUID
+    file_name: str
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+class DatasetView(View):
+    """One dataset; `state` is that of the run that makes it."""
+
+    id: UUID
+    name: str
+    run_id: UUID
+    state: RunState
+    created_at: datetime
+    result: dict[str, Any] | None
+
+
+class ModelView(View):
+    """One model; `state` is that of the run that trains it."""
+
+    id: UUID
+    name: str
+    run_id: UUID
+    dataset_id: UUID
+    state: RunState
+    created_at: datetime
+    result: dict[str, Any] | None
+
+
+class WorkerView(View):
+    """One worker process as it registered itself."""
+
+    name: str
+    pools: list[str]
+    slots: int
+    busy: int
+    alive: bool
+    draining: bool
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+class MeView(View):
+    """Who the API key belongs to."""
+
+    principal: str
+    project: str
+    key_prefix: str
+
+
+class Problem(View):
+    """RFC 9457 problem details with a remedy."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    remedy: str
+    errors: list[dict[str, Any]] = Field(default_factory=list)
+    error_id: str | None = None

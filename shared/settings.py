@@ -1,0 +1,148 @@
+"""Typed settings from the environment, read once per process by its `main()` and handed down as an argument.
+
+Everything has the prefix `FAULTLINE_`, but for the three names that Celery users expect.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import UserError
+
+
+class Pool(BaseModel):
+    """A group of worker slots that share a queue."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    resource_class: Literal["cpu", "gpu"] = "cpu"
+    #: messages sent ahead of a free slot; 0 keeps order and priority exact, more hides the dispatcher's latency.
+    lead: int = Field(1, ge=0, le=1000)
+
+    @property
+    def queue(self) -> str:
+        """Name of the broker queue."""
+        return self.name
+
+
+_POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]
+
+
+class Settings(BaseSettings):
+    """Settings shared by all processes of the platform."""
+
+    model_config = SettingsConfigDict(env_prefix="FAULTLINE_", secrets_dir=None, frozen=True, populate_by_name=True)
+
+    # -- what it connects to
+    database_url: str
+    database_direct_url: str = ""  #: for LISTEN and advisory locks, where a pooler stands in between
+    database_pool_size: int = Field(10, ge=1, le=500)
+    broker_url: str = Field(validation_alias="CELERY_BROKER_URL")
+    result_backend: str | None = Field(None, validation_alias="CELERY_RESULT_BACKEND")
+    always_eager: bool = Field(False, validation_alias="CELERY_ALWAYS_EAGER")
+    artifact_store_url: str
+
+    # -- the life of a run
+    pools: list[Pool] = Field(default_factory=lambda: list(_POOLS), min_length=1)
+    heartbeat_s: float = Field(5.0, gt=0, le=300)
+    lease_s: float = Field(30.0, gt=0, le=3600)
+    cancel_grace_s: float = Field(4.0, gt=0, le=600)  #: between asking a body to stop and killing it
+    checkpoint_grace_s: float = Field(25.0, gt=0, le=3600)  #: the same on preemption and pause
+    max_crashes: int = Field(3, ge=1, le=100)  #: lost leases before a run is quarantined
+    dispatch_timeout_s: float = Field(15.0, gt=0, le=3600)  #: unclaimed and no longer in the broker: lost
+    dispatch_stale_s: float = Field(900.0, gt=0)  #: unclaimed although in the broker: sent again
+    dispatch_poll_s: float = Field(1.0, gt=0, le=60)
+    reaper_interval_s: float = Field(1.0, gt=0, le=60)
+    progress_interval_s: float = Field(1.0, gt=0, le=60)  #: newest progress to the database, at most so often
+    trainer_start: Literal["spawn", "forkserver"] = "spawn"
+    result_limit_bytes: int = Field(262_144, ge=1024)
+    result_expires_s: float = Field(86_400.0, gt=0)
+    mirror_interval_s: float = Field(2.0, gt=0)  #: progress to Celery's result backend
+    step_time_limit_s: float = Field(120.0, gt=0)
+    step_max_retries: int = Field(5, ge=0)
+
+    # -- a worker
+    worker_name: str = "worker"
+    worker_pools: list[str] = Field(default_factory=list)
+    worker_slots: int = Field(1, ge=1, le=256)
+    work_dir: Path | None = None  #: scratch space of attempts; default: the system's temp folder
+
+    # -- the api
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65_535)
+    api_fd: int | None = None  #: a listening socket handed down by a supervisor
+    api_threads: int = Field(16, ge=1, le=500)
+    upload_limit_bytes: int = Field(2 << 30, ge=1024)
+    body_limit_bytes: int = Field(4 << 20, ge=1024)
+    event_poll_s: float = Field(0.2, gt=0, le=10)
+    graceful_shutdown_s: float = Field(5.0, gt=0)
+    bootstrap_key: str | None = Field(None, min_length=24)  #: first API key; stored as a hash only
+    bootstrap_project: str = "default"
+
+    # -- what is seen of it
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_port: int | None = Field(None, ge=0, le=65_535)
+    metrics_dir: Path | None = None  #: where the processes of a prefork worker meet; wiped at its start
+    eager_task_modules: list[str] = Field(
+        default_factory=lambda: ["services.generation.tasks", "services.training.tasks"]
+    )
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _psycopg2(cls, url: str) -> str:
+        """SQLAlchemy 2.1 reads a bare `postgresql://` as psycopg 3; this system runs on psycopg2."""
+        scheme, _, rest = url.partition("://")
+        if url and scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:
+            raise ValueError("must start with postgresql://")
+        return f"postgresql+psycopg2://{rest}" if url else url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        if url.partition("://")[0] not in {"redis", "rediss", "redis+socket", "sentinel", "memory"}:
+            raise ValueError("must start with redis://, rediss://, redis+socket:// or sentinel:// (Valkey too)")
+        return url
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.lease_s < 3 * self.heartbeat_s:
+            raise ValueError("lease_s must be at least three heartbeats (3 x heartbeat_s)")
+        names = [pool.name for pool in self.pools]
+        if len(set(names)) != len(names):
+            raise ValueError("pools: names must differ")
+        unknown = set(self.worker_pools) - set(names)
+        if unknown:
+            raise ValueError(f"worker_pools: {', '.join(sorted(unknown))} not among pools ({', '.join(names)})")
+        return self
+
+    @property
+    def direct_url(self) -> str:
+        """Where LISTEN and advisory locks go."""
+        return self.database_direct_url or self.database_url
+
+    def pool(self, name: str) -> Pool:
+        """The pool of that name. Raises `UserError`."""
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        raise UserError(
+            f"There is no pool named {name!r}.", remedy=f"Use one of: {', '.join(pool.name for pool in self.pools)}."
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises `UserError` that names each variable that is missing or wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise UserError(
+            "The settings are not usable: " + "; ".join(lines) + ".",
+            remedy="Set these environment variables; `faultline up` sets all of them for a local stack.",
+        ) from error
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return name if name.startswith("CELERY_") else f"FAULTLINE_{name.upper()}"
