@@ -83,7 +83,6 @@ class Settings(BaseSettings):
     # -- what is seen of it
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     metrics_port: int | None = Field(None, ge=0, le=65_535)
-    metrics_dir: Path | None = None  #: where the processes of a prefork worker meet; wiped at its start
     eager_task_modules: list[str] = Field(
         default_factory=lambda: ["services.generation.tasks", "services.training.tasks"]
     )

@@ -50,6 +50,7 @@ class SplitReport(View):
     test_units: int
     shared_units: list[str]  #: physical units on both sides: what leaks
     badge: Literal["unseen units", "some shared units", "same units"]
+    notes: list[str] = Field(default_factory=list)  #: where the split could not follow the groups, and how it validates
 
 
 class TrainingResult(View):

@@ -1,0 +1,1 @@
+"""What is seen from outside: JSON logs with ids, metrics declared once, traces."""

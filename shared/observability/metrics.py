@@ -1,0 +1,82 @@
+"""Every metric of the system, declared once. Dashboards and alerts may use these names and no others.
+
+Workers prefork, so they run with `PROMETHEUS_MULTIPROC_DIR`: the folder where their processes' counts meet.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import REGISTRY as _PROCESS_REGISTRY
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    start_http_server,
+)
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+_DURATION_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+
+CLAIMS = Counter("faultline_claims", "Attempts that took their run.", ["kind"])
+DUPLICATES = Counter("faultline_duplicate_deliveries", "Messages whose run was not theirs to take.", ["kind"])
+FINISHED = Counter("faultline_attempts_ended", "Attempts that ended, by what became of the run.", ["kind", "state"])
+RUN_SECONDS = Histogram("faultline_attempt_seconds", "Length of an attempt.", ["kind"], buckets=_DURATION_S)
+STAGE_SECONDS = Histogram("faultline_stage_seconds", "Length of a stage.", ["kind", "stage"], buckets=_DURATION_S)
+START_SECONDS = Histogram("faultline_start_seconds", "Queued until claimed.", ["pool"], buckets=_LATENCY_S)
+DISPATCHED = Counter("faultline_dispatched", "Messages sent for runs.", ["pool"])
+REAPED = Counter("faultline_reaped", "Runs taken back, by reason.", ["reason"])
+OUTBOX_SENT = Counter("faultline_outbox_sent", "Steps sent.", ["step"])
+MIRROR_FAILURES = Counter("faultline_mirror_failures", "Progress or results that Celery's backend did not take.")
+REQUEST_SECONDS = Histogram(
+    "faultline_request_seconds", "API requests.", ["method", "route", "status"], buckets=_LATENCY_S
+)
+RUNS = Gauge("faultline_runs", "Runs that are not finished.", ["pool", "state"], multiprocess_mode="mostrecent")
+OLDEST_QUEUED_SECONDS = Gauge(
+    "faultline_oldest_queued_seconds", "Age of the oldest queued run.", ["pool"], multiprocess_mode="mostrecent"
+)
+LIVE_SLOTS = Gauge("faultline_live_slots", "Slots of live workers.", ["pool"], multiprocess_mode="mostrecent")
+
+
+def _multiprocess_dir() -> Path | None:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
+def start_metrics_folder() -> None:
+    """Once per worker, before its first fork: counts of an earlier life go."""
+    if folder := _multiprocess_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+
+def registry() -> CollectorRegistry:
+    """What `/metrics` shows: this process, or all processes of this worker."""
+    if _multiprocess_dir() is None:
+        return _PROCESS_REGISTRY
+    merged = CollectorRegistry()
+    multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
+    return merged
+
+
+def render() -> bytes:
+    """The exposition text."""
+    return generate_latest(registry())
+
+
+def serve_metrics(port: int | None, address: str = "0.0.0.0") -> WSGIServer | None:  # noqa: S104 - scraped from outside
+    """Serve `/metrics` in a thread of its own; None does nothing."""
+    if port is None:
+        return None
+    server, _thread = start_http_server(port, addr=address, registry=registry())
+    return server
+
+
+def forget_process(pid: int) -> None:
+    """A child is gone: its live gauges go with it."""
+    if _multiprocess_dir() is not None:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,66 @@
+"""Steps to be sent: written in the commit that asks for them, sent by the relay, repeated until sent.
+
+A repeat is harmless: steps are idempotent.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from shared.db.listen import OUTBOX_CHANNEL
+from shared.db.session import transaction
+from shared.errors import Retryable
+from shared.observability import metrics
+from shared.observability.tracing import current_traceparent
+
+_log = structlog.get_logger(__name__)
+#: (step, id of the outbox row, args, traceparent); raises `Retryable` while the broker is away.
+SendStep = Callable[[str, str, dict[str, Any], str | None], None]
+
+_PUT = text(
+    f"""
+    WITH put AS (
+        INSERT INTO outbox (step, args, traceparent) VALUES (:step, CAST(:args AS jsonb), :traceparent) RETURNING id
+    ) SELECT pg_notify('{OUTBOX_CHANNEL}', id::text) FROM put
+    """  # noqa: S608 - constant
+)
+_TAKE = text(
+    "SELECT id, step, args, traceparent, tries FROM outbox WHERE sent_at IS NULL AND not_before <= now() "
+    "ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
+)
+_SENT = text("UPDATE outbox SET sent_at = now() WHERE id = ANY(:ids)")
+_FAILED = text(
+    "UPDATE outbox SET tries = tries + 1, last_error = :error, "
+    "not_before = now() + make_interval(secs => least(30, 0.5 * power(2, least(tries, 10)))) WHERE id = ANY(:ids)"
+)
+
+
+def put(session: Session, step: str, args: dict[str, Any], *, traceparent: str | None = None) -> None:
+    """Ask for a step; it is sent after the commit."""
+    session.execute(
+        _PUT,
+        {"step": step, "args": orjson.dumps(args).decode(), "traceparent": traceparent or current_traceparent()},
+    )
+
+
+def relay_once(engine: Engine, send: SendStep, *, limit: int = 100) -> int:
+    """Send what is due. Returns how many; 0 means nothing was due. While the broker is away rows wait with backoff."""
+    with transaction(engine) as session:
+        rows = session.execute(_TAKE, {"limit": limit}).all()
+        sent: list[int] = []
+        for row in rows:
+            try:
+                send(row.step, f"outbox:{row.id}", row.args, row.traceparent)
+            except Retryable as error:
+                failed = [other.id for other in rows if other.id not in sent]
+                session.execute(_FAILED, {"ids": failed, "error": str(error)[:500]})
+                _log.warning("steps wait: the broker does not take them", waiting=len(failed), error=str(error))
+                break
+            sent.append(row.id)
+            metrics.OUTBOX_SENT.labels(row.step).inc()
+        session.execute(_SENT, {"ids": sent})
+    return len(sent)

@@ -1,0 +1,294 @@
+"""The one guarded writer: every change of a run is one UPDATE that holds only from the right state and attempt, with
+its event row and its NOTIFY in the same statement. Whoever comes too late changes nothing and is told so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+from uuid6 import uuid7
+
+from shared.contracts.envelope import Envelope
+from shared.contracts.states import EDGES, TERMINAL, RunState
+from shared.contracts.views import MetricPoint, Progress
+from shared.db.listen import RUNS_CHANNEL
+from shared.runs import outbox
+from shared.runs.body import Put
+
+_FROM = {state: sorted(source for source, targets in EDGES.items() if state in targets) for state in RunState}
+
+#: What else changes with a state; `attempt` counts up where the next try is a new one.
+_SETS = {
+    RunState.DISPATCHED: "dispatched_at = now()",
+    RunState.RUNNING: "worker = :worker, lease_expires_at = now() + make_interval(secs => :lease_s), "
+    "started_at = coalesce(started_at, now()), fraction = 0, stage = NULL, stage_current = NULL, "
+    "stage_total = NULL, eta_seconds = NULL",
+    RunState.QUEUED: "attempt = attempt + :step, crashes = crashes + :crashed, worker = NULL, "
+    "lease_expires_at = NULL, queued_at = CASE WHEN :step = 0 THEN queued_at ELSE now() END, "
+    "not_before = CASE WHEN :delay_s > 0 THEN now() + make_interval(secs => :delay_s) END",
+    RunState.PREEMPTED: "lease_expires_at = NULL, worker = NULL",
+    RunState.PAUSED: "lease_expires_at = NULL, worker = NULL",
+    RunState.WAITING: "lease_expires_at = NULL, worker = NULL",
+}
+_END = "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb)"
+
+
+@lru_cache(maxsize=64)
+def _statement(to: RunState, guard: str) -> TextClause:
+    sets = _END if to in TERMINAL else _SETS[to]
+    return text(
+        f"""
+        WITH changed AS (
+            UPDATE runs SET state = '{to.value}', event_seq = event_seq + 1, {sets}
+            WHERE id = :id AND state = ANY(:from_states) {guard}
+            RETURNING *
+        ), told AS (
+            INSERT INTO run_events (run_id, seq, attempt, type, data)
+            SELECT id, event_seq, attempt, 'state', CAST(:data AS jsonb) FROM changed
+        )
+        SELECT changed.*, pg_notify(
+            '{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, state, pool)
+        ) FROM changed
+        """  # noqa: S608 - built from constants of this module
+    )
+
+
+def change(
+    session: Session,
+    run_id: UUID,
+    to: RunState,
+    *,
+    attempt: int | None = None,
+    only_from: Sequence[RunState] | None = None,
+    guard: str = "",
+    reason: str | None = None,
+    **values: Any,
+) -> Mapping[str, Any] | None:
+    """Move a run along an edge. Returns the row as it is now, or None if it is not there to be moved.
+
+    Raises `ValueError` for a source state that has no edge to `to`.
+    """
+    sources = list(only_from or _FROM[to])
+    if not set(sources) <= set(_FROM[to]):
+        raise ValueError(f"no edge from {sources} to {to}")
+    data = {"state": to.value} | ({"reason": reason} if reason else {})
+    fence = guard if attempt is None else f"AND attempt = :attempt {guard}"
+    row = session.execute(
+        _statement(to, fence),
+        {
+            "id": run_id,
+            "from_states": [source.value for source in sources],
+            "attempt": attempt,
+            "data": orjson.dumps(data).decode(),
+            **values,
+        },
+    )
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
+
+
+def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: float) -> Mapping[str, Any] | None:
+    """Take a dispatched run. None: another delivery has it, or it is not to be run any more."""
+    return change(
+        session,
+        run_id,
+        RunState.RUNNING,
+        attempt=attempt,
+        guard="AND cancel_requested_at IS NULL",
+        worker=worker,
+        lease_s=lease_s,
+    )
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the owner of a run wants of the attempt that holds it."""
+
+    cancel: bool
+
+
+_RENEW = text(
+    "UPDATE runs SET lease_expires_at = now() + make_interval(secs => :lease_s) "
+    "WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING cancel_requested_at"
+)
+
+
+def renew(session: Session, run_id: UUID, attempt: int, lease_s: float) -> Orders | None:
+    """Prolong the lease. None: the claim is lost, stop at once."""
+    row = session.execute(_RENEW, {"id": run_id, "attempt": attempt, "lease_s": lease_s}).one_or_none()
+    return None if row is None else Orders(cancel=row.cancel_requested_at is not None)
+
+
+_TELL = text(
+    """
+    WITH held AS (
+        UPDATE runs SET event_seq = event_seq + 1, fraction = greatest(fraction, :fraction), stage = :stage,
+            stage_current = :current, stage_total = :total, eta_seconds = :eta_seconds
+        WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING id, event_seq, attempt
+    )
+    INSERT INTO run_events (run_id, seq, attempt, type, data)
+    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM held RETURNING seq
+    """
+)
+
+
+def tell_progress(session: Session, run_id: UUID, attempt: int, progress: Progress) -> bool:
+    """Write the newest progress. False: the claim is lost."""
+    values = progress.model_dump()
+    data = orjson.dumps(values).decode()
+    return session.execute(_TELL, {"id": run_id, "attempt": attempt, "data": data, **values}).first() is not None
+
+
+_NEXT_SEQ = text(
+    "UPDATE runs SET event_seq = event_seq + 1 WHERE id = :id AND attempt = :attempt AND state = 'running' "
+    "RETURNING event_seq"
+)
+_EVENT = text(
+    "INSERT INTO run_events (run_id, seq, attempt, type, data) "
+    "VALUES (:id, :seq, :attempt, :type, CAST(:data AS jsonb))"
+)
+
+
+def tell(session: Session, run_id: UUID, attempt: int, type_: str, data: dict[str, Any]) -> bool:
+    """Write one event of a running attempt. False: the claim is lost. Holds the row until the commit."""
+    seq = session.execute(_NEXT_SEQ, {"id": run_id, "attempt": attempt}).scalar()
+    if seq is None:
+        return False
+    session.execute(
+        _EVENT,
+        {"id": run_id, "seq": seq, "attempt": attempt, "type": type_, "data": orjson.dumps(data).decode()},
+    )
+    return True
+
+
+_POINTS = text(
+    """
+    INSERT INTO run_metrics (run_id, attempt, name, step, value)
+    SELECT :id, :attempt, * FROM unnest(
+        CAST(:names AS text[]), CAST(:steps AS bigint[]), CAST(:points AS double precision[]))
+    ON CONFLICT (run_id, attempt, name, step) DO UPDATE SET value = excluded.value
+    """
+)
+
+
+def add_metrics(session: Session, run_id: UUID, attempt: int, points: Sequence[MetricPoint]) -> bool:
+    """Write points in bulk, with one event. False: the claim is lost."""
+    latest = {(point.name, point.step): point.value for point in points}
+    newest = {name: value for (name, _step), value in latest.items()}
+    data = {"up_to_step": max(point.step for point in points), "latest": newest}
+    if not tell(session, run_id, attempt, "metrics", data):
+        return False
+    session.execute(
+        _POINTS,
+        {
+            "id": run_id,
+            "attempt": attempt,
+            "names": [name for name, _step in latest],
+            "steps": [step for _name, step in latest],
+            "points": list(latest.values()),
+        },
+    )
+    return True
+
+
+_PUT = text(
+    """
+    INSERT INTO artifacts (id, run_id, attempt, role, name, step, key, size_bytes, sha256, content_type)
+    VALUES (:uuid, :id, :attempt, :role, :name, :step, :key, :size_bytes, :sha256, :content_type)
+    ON CONFLICT (run_id, attempt, role, name) DO UPDATE
+    SET size_bytes = excluded.size_bytes, sha256 = excluded.sha256, step = excluded.step
+    """
+)
+
+
+def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put]) -> bool:
+    """Make files exist. False: the claim is lost and they never do."""
+    for put in puts:
+        if put.role != "log" and not tell(
+            session, run_id, attempt, "artifact", {"name": put.name, "role": put.role, "size": put.stored.size_bytes}
+        ):
+            return False
+        session.execute(
+            _PUT,
+            {
+                "uuid": uuid7(),
+                "id": run_id,
+                "attempt": attempt,
+                "role": put.role,
+                "name": put.name,
+                "step": put.step,
+                "key": put.stored.key,
+                "size_bytes": put.stored.size_bytes,
+                "sha256": put.stored.sha256,
+                "content_type": put.content_type,
+            },
+        )
+    return True
+
+
+def finish(
+    session: Session,
+    run_id: UUID,
+    to: RunState,
+    envelope: Envelope,
+    *,
+    attempt: int | None = None,
+    only_from: Sequence[RunState] | None = None,
+    guard: str = "",
+) -> bool:
+    """End a run: state, envelope, event and the clean-up step in one commit. False: it was not there to be ended."""
+    reason = envelope.error.message if envelope.error else None
+    row = change(
+        session,
+        run_id,
+        to,
+        attempt=attempt,
+        only_from=only_from,
+        guard=guard,
+        reason=reason,
+        envelope=envelope.model_dump_json(),
+    )
+    if row is None:
+        return False
+    outbox.put(session, "run.cleanup", {"run_id": str(run_id)}, traceparent=row["traceparent"])
+    return True
+
+
+def requeue(
+    session: Session,
+    run_id: UUID,
+    *,
+    attempt: int,
+    only_from: Sequence[RunState],
+    reason: str,
+    same_attempt: bool = False,
+    crashed: bool = False,
+    delay_s: float = 0.0,
+    guard: str = "",
+) -> bool:
+    """Back to the queue: a new attempt, unless nobody ever claimed this one. False: it was not there."""
+    row = change(
+        session,
+        run_id,
+        RunState.QUEUED,
+        attempt=attempt,
+        only_from=only_from,
+        reason=reason,
+        guard=guard,
+        step=0 if same_attempt else 1,
+        crashed=int(crashed),
+        delay_s=delay_s,
+    )
+    return row is not None
+
+
+def preempt(session: Session, run_id: UUID, attempt: int) -> bool:
+    """The worker leaves: checkpointed, back to the queue as a new attempt that is no crash."""
+    if change(session, run_id, RunState.PREEMPTED, attempt=attempt, reason="the worker is shutting down") is None:
+        return False
+    return requeue(session, run_id, attempt=attempt, only_from=[RunState.PREEMPTED], reason="preempted")
