@@ -15,15 +15,11 @@ from shared.errors import UserError
 class Pool(BaseModel):
     """A group of worker slots that share a queue."""
 
+    #: also the name of its queue
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     resource_class: Literal["cpu", "gpu"] = "cpu"
     #: messages sent ahead of a free slot; 0 keeps order and priority exact, more hides the dispatcher's latency.
     lead: int = Field(1, ge=0, le=1000)
-
-    @property
-    def queue(self) -> str:
-        """Name of the broker queue."""
-        return self.name
 
 
 _POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]

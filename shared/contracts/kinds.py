@@ -1,6 +1,6 @@
 """The kinds of run: what each takes, where it runs by default, how long it may take, what it makes.
 
-A kind is one line here and one function marked `@run_task("<kind>")` in a service.
+A kind is a spec, one line here, and one line that names its body in a service's `tasks.py`.
 """
 
 from dataclasses import dataclass

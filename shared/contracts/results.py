@@ -26,7 +26,9 @@ class DatasetResult(View):
     faults: dict[str, int]  #: records per fault
     labels: dict[str, list[str]]  #: values seen of each label that a split may use
     digest: str  #: sha256 over the records' digests in order
-    notes: list[str] = Field(default_factory=list)  #: decisions a reader must know, e.g. a sampling rate found by spectrum
+    notes: list[str] = Field(
+        default_factory=list
+    )  #: decisions a reader must know, e.g. a sampling rate found by spectrum
     rejects: list[Reject] = Field(default_factory=list)
 
 

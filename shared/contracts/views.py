@@ -79,7 +79,7 @@ class MetricPoint(View):
 
     name: str
     step: int
-    value: float
+    value: float | None  #: None: not a finite number
     attempt: int
 
 

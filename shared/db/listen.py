@@ -28,7 +28,7 @@ class Listener:
         self._close()
 
     def wait(self, timeout_s: float) -> list[str]:
-        """Payloads that came, at most `timeout_s` later. Raises `psycopg2.OperationalError` while the server is away."""
+        """Payloads that came, after at most `timeout_s`. Raises `psycopg2.Error` while the server is away."""
         try:
             connection = self._connected()
             if not connection.notifies:

@@ -113,7 +113,7 @@ def _entropy_nats(weights_NK: Array) -> Array:
 
 def _without_mean(values_NL: Array) -> Array:
     """Values minus their mean; exactly 0 where only rounding is left."""
-    centred = values_NL - values_NL.mean(axis=1, keepdims=True)
+    centred: Array = values_NL - values_NL.mean(axis=1, keepdims=True)
     constant = np.abs(centred).max(axis=1) <= 1e-12 * np.abs(values_NL).max(axis=1)
     centred[constant] = 0
     return centred
@@ -149,10 +149,7 @@ def _frequency(spectrum_NK: NDArray[np.complex128], length: int, sample_rate_hz:
     dominant = hz[amplitude.argmax(axis=1)]
     centroid = _ratio(amplitude @ hz, total)
     spread = np.sqrt(np.maximum(_ratio(amplitude @ (hz * hz), total) - centroid**2, 0))
-    bands = [
-        amplitude[:, (hz >= low) & (hz < high)].sum(axis=1)
-        for low, high in pairwise(_BANDS_HZ)
-    ]
+    bands = [amplitude[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in pairwise(_BANDS_HZ)]
     base_hz = np.where(dominant > 10, dominant, _FALLBACK_HZ)
     first, second, third = (_line(amplitude, base_hz * order, bin_hz) for order in (1, 2, 3))
     peakiness = _ratio(amplitude.max(axis=1), amplitude.mean(axis=1))
@@ -173,7 +170,7 @@ def _frequency(spectrum_NK: NDArray[np.complex128], length: int, sample_rate_hz:
 
 
 def _line(amplitude_NK: Array, hz_N: Array, bin_hz: float) -> Array:
-    """Amplitude at the bin nearest to a frequency per row, 0 beyond Nyquist. Column 0 is bin 1: the mean is left out."""
+    """Amplitude at the bin nearest to a frequency per row, 0 beyond Nyquist. Column 0 is bin 1 (no mean)."""
     bins = np.rint(hz_N / bin_hz).astype(np.int64) - 1
     inside = (bins >= 0) & (bins < amplitude_NK.shape[1])
     values = amplitude_NK[np.arange(len(bins)), np.clip(bins, 0, amplitude_NK.shape[1] - 1)]

@@ -4,7 +4,6 @@ Workers prefork, so they run with `PROMETHEUS_MULTIPROC_DIR`: the folder where t
 """
 
 import os
-import shutil
 from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
@@ -18,6 +17,15 @@ from prometheus_client import (
     multiprocess,
     start_http_server,
 )
+
+def _multiprocess_dir() -> Path | None:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
+#: The client library opens its files as soon as a metric is declared, so the folder is needed first.
+if _multiprocess_dir() is not None:
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 _DURATION_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
@@ -42,16 +50,12 @@ OLDEST_QUEUED_SECONDS = Gauge(
 LIVE_SLOTS = Gauge("faultline_live_slots", "Slots of live workers.", ["pool"], multiprocess_mode="mostrecent")
 
 
-def _multiprocess_dir() -> Path | None:
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return Path(folder) if folder else None
-
-
 def start_metrics_folder() -> None:
     """Once per worker, before its first fork: counts of an earlier life go."""
     if folder := _multiprocess_dir():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        for path in folder.glob("*.db"):
+            if not path.stem.endswith(f"_{os.getpid()}"):
+                path.unlink()
 
 
 def registry() -> CollectorRegistry:

@@ -1,7 +1,6 @@
 """What a body sees of its run: a `Reporter` to tell, `RunArtifacts` to read and write. It knows neither SQL nor Celery.
 
-    @run_task("model.train", mode="supervised")
-    def train(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts) -> dict[str, Any]: ...
+def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts) -> TrainingResult: ...
 """
 
 from collections.abc import Callable, Mapping

@@ -2,6 +2,7 @@
 its event row and its NOTIFY in the same statement. Whoever comes too late changes nothing and is told so.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,7 +52,7 @@ def _statement(to: RunState, guard: str) -> TextClause:
             INSERT INTO run_events (run_id, seq, attempt, type, data)
             SELECT id, event_seq, attempt, 'state', CAST(:data AS jsonb) FROM changed
         )
-        SELECT changed.*, pg_notify(
+        SELECT changed.*, now() AS changed_at, pg_notify(
             '{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, state, pool)
         ) FROM changed
         """  # noqa: S608 - built from constants of this module
@@ -190,7 +191,7 @@ def add_metrics(session: Session, run_id: UUID, attempt: int, points: Sequence[M
             "attempt": attempt,
             "names": [name for name, _step in latest],
             "steps": [step for _name, step in latest],
-            "points": list(latest.values()),
+            "points": [math.nan if value is None else value for value in latest.values()],
         },
     )
     return True

@@ -1,0 +1,58 @@
+"""The API: `build` wires it, `main.py` serves it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from celery import Celery
+from fastapi import FastAPI
+
+from services.api import entities, files, problems, runs, submissions, system
+from services.api.deps import Parts
+from services.api.hub import EventHub
+from services.api.limits import BodyLimit, Observed
+from shared.artifacts import ArtifactStore
+from shared.db.session import make_engine
+from shared.queue.app import Holder, make_app
+from shared.queue.eager import run_everything
+from shared.queue.runtime import make_runtime
+from shared.settings import Settings
+from shared.version import VERSION
+
+
+def build(settings: Settings) -> FastAPI:
+    """The application with its parts."""
+    engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    hub = EventHub(engine, settings.direct_url, settings.event_poll_s)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = settings.api_threads
+        hub.start()
+        yield
+        hub.stop()
+        engine.dispose()
+
+    app = FastAPI(title="Faultline", version=VERSION, lifespan=lifespan)
+    app.state.parts = Parts(
+        settings=settings,
+        engine=engine,
+        store=ArtifactStore(settings.artifact_store_url),
+        hub=hub,
+        after_submit=_eager(settings) if settings.always_eager else lambda: None,
+    )
+    problems.install(app)
+    for module in (system, submissions, entities, runs, files):
+        app.include_router(module.router)
+    app.add_middleware(
+        BodyLimit, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes
+    )
+    app.add_middleware(Observed)
+    return app
+
+
+def _eager(settings: Settings) -> Callable[[], None]:
+    holder = Holder()
+    app: Celery = make_app(settings, settings.eager_task_modules, holder)
+    holder.runtime = make_runtime(settings, "eager", lifeline=None)
+    return lambda: run_everything(app, holder.get().engine)

@@ -1,0 +1,99 @@
+"""Counts the bytes of a request body as they come, and the seconds of each request."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.problems import problem
+from shared.observability import metrics
+from shared.observability.tracing import span
+
+
+class _TooLong(Exception):
+    pass
+
+
+class BodyLimit:
+    """Refuses a body that is longer than allowed, at the latest when the byte too many arrives."""
+
+    def __init__(self, app: ASGIApp, body_limit_bytes: int, upload_limit_bytes: int) -> None:
+        self._app = app
+        self._body_limit_bytes = body_limit_bytes
+        self._upload_limit_bytes = upload_limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        upload = scope["path"] == "/v1/uploads"
+        limit = self._upload_limit_bytes + 65_536 if upload else self._body_limit_bytes
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        answered = False
+        if not declared.isdigit() or int(declared) > limit:
+            return await _refuse(limit)(scope, receive, send)
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise _TooLong
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            return await self._app(scope, counted, watched)
+        except _TooLong:
+            if not answered:
+                await _refuse(limit)(scope, receive, send)
+        return None
+
+
+def _refuse(limit: int) -> ASGIApp:
+    return problem(
+        413,
+        f"The body is longer than {limit} bytes.",
+        "Send less at once, or raise FAULTLINE_BODY_LIMIT_BYTES or FAULTLINE_UPLOAD_LIMIT_BYTES.",
+        headers={"Connection": "close"},
+    )
+
+
+class Observed:
+    """A span and a duration per request, by route template so that ids do not make series."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        began_s, status = time.perf_counter(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = dict(scope["headers"])
+        try:
+            with span(f"{scope['method']} {scope['path'][:100]}", traceparent=_text(headers.get(b"traceparent"))):
+                await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            labels = (scope["method"] if scope["method"] in _METHODS else "other", route, str(status))
+            metrics.REQUEST_SECONDS.labels(*labels).observe(time.perf_counter() - began_s)
+        return None
+
+
+_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("ascii", "ignore") if value else None

@@ -1,0 +1,197 @@
+"""Runs: list, show, cancel; their events, metrics, logs and files."""
+
+import math
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy import select
+
+from services.api.deps import After, IdentityDep, Limit, PartsDep, SessionDep
+from services.api.views import find_run, page_of, run_view, wait_reason
+from shared.contracts.states import TERMINAL, RunState
+from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
+from shared.db.models import Artifact, Run, RunMetric
+from shared.db.session import transaction
+from shared.runs.cancel import request_cancel
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=20)]
+
+
+@router.get("")
+def list_runs(
+    session: SessionDep,
+    identity: IdentityDep,
+    kind: Annotated[str | None, Query(max_length=60)] = None,
+    state: RunState | None = None,
+    cursor: After = None,
+    limit: Limit = 50,
+) -> Page[RunView]:
+    """Newest first."""
+    query = select(Run).where(Run.project_id == identity.project_id).order_by(Run.id.desc()).limit(limit + 1)
+    if kind is not None:
+        query = query.where(Run.kind == kind)
+    if state is not None:
+        query = query.where(Run.state == state)
+    if cursor is not None:
+        query = query.where(Run.id < cursor)
+    rows = session.scalars(query).all()
+    return page_of(rows, [run_view(run) for run in rows], limit)
+
+
+@router.get("/{run_id}")
+def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: IdentityDep) -> RunView:
+    """One run, and why it waits if it does."""
+    run = find_run(session, identity.project_id, run_id)
+    return run_view(run, wait_reason(session, run, parts.settings.lease_s))
+
+
+@router.post("/{run_id}/cancel", status_code=202)
+def cancel_run(run_id: UUID, session: SessionDep, identity: IdentityDep) -> RunView:
+    """Ask for the end of a run; one that has ended stays as it is."""
+    run = find_run(session, identity.project_id, run_id)
+    request_cancel(session, run_id)
+    session.refresh(run)
+    return run_view(run)
+
+
+@router.get("/{run_id}/metrics")
+def list_metrics(
+    run_id: UUID,
+    session: SessionDep,
+    identity: IdentityDep,
+    after: Annotated[int, Query(ge=-1)] = -1,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 5000,
+) -> Page[MetricPoint]:
+    """Points behind step `after`, in order; of a resumed run the newest attempt's value of each step."""
+    find_run(session, identity.project_id, run_id)
+    rows = session.scalars(
+        select(RunMetric)
+        .where(RunMetric.run_id == run_id, RunMetric.step > after)
+        .order_by(RunMetric.step, RunMetric.name, RunMetric.attempt.desc())
+        .distinct(RunMetric.step, RunMetric.name)
+        .limit(limit + 1)
+    ).all()
+    items = [
+        MetricPoint(
+            name=row.name, step=row.step, value=None if row.value != row.value else row.value, attempt=row.attempt
+        )
+        for row in rows
+    ]
+    if len(items) <= limit:
+        return Page(items=items)
+    last = items[limit].step  #: the page ends with a whole step, so that the cursor is a step
+    whole = [item for item in items if item.step < last] or items[:limit]
+    return Page(items=whole, next_cursor=str(whole[-1].step))
+
+
+@router.get("/{run_id}/logs")
+def list_logs(
+    run_id: UUID,
+    session: SessionDep,
+    parts: PartsDep,
+    identity: IdentityDep,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> Page[LogLine]:
+    """Lines in order, the first `after` of them left out; while the run goes on there is always a next cursor."""
+    run = find_run(session, identity.project_id, run_id)
+    chunks = session.scalars(
+        select(Artifact)
+        .where(Artifact.run_id == run_id, Artifact.role == "log")
+        .order_by(Artifact.attempt, Artifact.name)
+    )
+    lines: list[LogLine] = []
+    passed = 0
+    for chunk in chunks:
+        for line in parts.store.read(chunk.key).splitlines():
+            passed += 1
+            if after < passed and len(lines) < limit:
+                lines.append(LogLine(attempt=chunk.attempt, line=_line(line)))
+    more = passed > after + len(lines) or run.state not in TERMINAL
+    return Page(items=lines, next_cursor=str(after + len(lines)) if more else None)
+
+
+def finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _line(raw: bytes) -> dict[str, object]:
+    try:
+        line = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return {"event": raw.decode("utf-8", "replace")}
+    return line if isinstance(line, dict) else {"event": str(line)}
+
+
+@router.get("/{run_id}/artifacts")
+def list_artifacts(run_id: UUID, session: SessionDep, identity: IdentityDep) -> Page[ArtifactView]:
+    """Files of the run that exist: those of the attempt that succeeded, and checkpoints while it runs."""
+    run = find_run(session, identity.project_id, run_id)
+    rows = session.scalars(
+        select(Artifact)
+        .where(Artifact.run_id == run_id, Artifact.role != "log", Artifact.attempt <= run.attempt)
+        .order_by(Artifact.attempt, Artifact.name)
+    )
+    return Page(items=[artifact_view(row) for row in rows])
+
+
+def artifact_view(row: Artifact) -> ArtifactView:
+    """One file."""
+    return ArtifactView(
+        id=row.id,
+        run_id=row.run_id,
+        attempt=row.attempt,
+        name=row.name,
+        role=row.role,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        content_type=row.content_type,
+        created_at=row.created_at,
+    )
+
+
+class _Start:
+    """Where a stream begins, and whether anything can still come."""
+
+    def __init__(self, run_id: UUID, after: int, over: bool) -> None:
+        self.run_id = run_id
+        self.after = after
+        self.over = over
+
+
+def start_of_stream(
+    run_id: UUID,
+    parts: PartsDep,
+    identity: IdentityDep,
+    last_event_id: LastEventId = None,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> _Start:
+    """Check the run before the stream opens; the header of a reconnecting browser outweighs the query."""
+    with transaction(parts.engine) as session:
+        run = find_run(session, identity.project_id, run_id)
+        seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+        seen = min(seen, run.event_seq)
+        return _Start(run_id, seen, run.state in TERMINAL and seen >= run.event_seq)
+
+
+@router.get("/{run_id}/events", response_class=EventSourceResponse)
+async def stream_events(
+    parts: PartsDep, start: Annotated[_Start, Depends(start_of_stream)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Everything that happened and happens to the run: `id` is the event's `seq`, and `end` closes the stream."""
+    watcher = parts.hub.watch(start.run_id, start.after)
+    try:
+        over = start.over
+        while not over:
+            event = await watcher.next()
+            yield ServerSentEvent(data=event, event=event.type, id=str(event.seq))
+            over = event.type == "state" and event.data["state"] in TERMINAL
+        yield ServerSentEvent(data={"run_id": str(start.run_id)}, event="end")
+    finally:
+        parts.hub.forget(watcher)

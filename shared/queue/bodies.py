@@ -1,0 +1,62 @@
+"""Calls a body with what it needs, and turns what comes out into an outcome. The same in a worker and in a trainer."""
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from shared.artifacts import ArtifactStore, Stored
+from shared.contracts.kinds import KINDS
+from shared.contracts.specs import Spec
+from shared.errors import Fatal, Retryable
+from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
+from shared.queue.registry import RunFunction
+from shared.runs.body import RunArtifacts, RunStopped
+from shared.runs.errors import error_info
+from shared.runs.reporter import RunReporter
+
+_log = structlog.get_logger(__name__)
+
+
+def read_spec(kind: str, version: int, stored: dict[str, Any]) -> Spec:
+    """A stored spec as this release understands it; fields of a later release are left out.
+
+    Raises `Fatal` for one that it cannot read.
+    """
+    spec_type = KINDS[kind].spec
+    try:
+        return spec_type.model_validate(stored, extra="ignore")
+    except ValidationError as error:
+        raise Fatal(
+            f"This release reads {kind} version {spec_type.spec_version} and cannot read this one (version {version}).",
+            remedy="Submit it again with this release.",
+        ) from error
+
+
+def call_body(
+    function: RunFunction,
+    kind: str,
+    row: dict[str, Any],
+    reporter: RunReporter,
+    store: ArtifactStore,
+    prefix: str,
+    workdir: Path,
+    checkpoint: Stored | None,
+) -> Outcome:
+    """Run a body to its end. Every exception ends here, logged with its traceback."""
+    try:
+        spec = read_spec(kind, row["spec_version"], row["spec"])
+        artifacts = RunArtifacts(store, prefix, workdir, row["inputs"], reporter.record, checkpoint)
+        return Succeeded(function(spec, reporter, artifacts).model_dump(mode="json"))
+    except RunStopped:
+        if reporter.stop_reason is None:
+            return Failed(error_info(Fatal("the body stopped although nobody asked it to")))
+        return Stopped(reporter.stop_reason)
+    except Retryable as error:
+        _log.warning("a dependency is away; the run is tried again", exc_info=error)
+        return Crashed(error.message, error.delay_s)
+    except Exception as error:
+        info = error_info(error)
+        _log.exception("the run failed", error_id=info.error_id)
+        return Failed(info)

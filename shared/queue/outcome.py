@@ -1,0 +1,167 @@
+"""How a body ended, whichever way it was run, and how that is written down: one commit with the last news."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from shared.contracts.envelope import Envelope, ErrorInfo
+from shared.contracts.states import RunState
+from shared.db.models import Run
+from shared.db.session import transaction
+from shared.queue.runtime import Runtime
+from shared.runs import sync
+from shared.runs.errors import CANCELLED, named_cause
+from shared.runs.keeper import write_news
+from shared.runs.reaper import give_back
+from shared.runs.reporter import News, StopReason
+
+_log = structlog.get_logger(__name__)
+_RETRY_S = 0.5
+
+
+class RunFailed(Exception):
+    """Raised after a failure is written down, so that Celery and its alerts see it too."""
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The body returned."""
+
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The body raised, or broke a limit: trying again would not help."""
+
+    error: ErrorInfo
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The body did as it was asked."""
+
+    reason: StopReason
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """Its process died, or a dependency was away: another attempt may do better."""
+
+    cause: str
+    delay_s: float = 0.0
+
+
+Outcome = Succeeded | Failed | Stopped | Crashed
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One attempt of one run, taken."""
+
+    run_id: UUID
+    attempt: int
+    kind: str
+    row: dict[str, Any] = field(repr=False)
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def task_id(self) -> str:
+        """Id of its Celery task."""
+        return f"{self.run_id}:{self.attempt}"
+
+    @property
+    def prefix(self) -> str:
+        """Where its files are."""
+        return f"projects/{self.row['project_id']}/runs/{self.run_id}/{self.attempt}"
+
+    def envelope(self, outcome: Succeeded | Failed, stage_seconds: dict[str, float]) -> Envelope:
+        """The only shape of a finished run."""
+        return Envelope(
+            success=isinstance(outcome, Succeeded),
+            run_id=self.run_id,
+            attempt=self.attempt,
+            task_id=self.task_id,
+            kind=self.kind,
+            duration_seconds=round(time.monotonic() - self.began_s, 3),
+            stage_seconds=stage_seconds,
+            result=outcome.result if isinstance(outcome, Succeeded) else None,
+            error=outcome.error if isinstance(outcome, Failed) else None,
+        )
+
+
+def checked(outcome: Outcome, limit_bytes: int) -> Outcome:
+    """A result must be small and JSON; a stop for a time limit is a failure."""
+    if isinstance(outcome, Succeeded):
+        size = len(orjson.dumps(outcome.result))
+        if size > limit_bytes:
+            return Failed(
+                named_cause(
+                    "ResultTooLarge",
+                    f"The result has {size} bytes, the limit is {limit_bytes}.",
+                    "A body returns keys and figures; it puts arrays into artifacts.",
+                )
+            )
+    if isinstance(outcome, Stopped) and outcome.reason == "time_limit":
+        return Failed(
+            named_cause(
+                "TimeLimit", "The run took longer than its kind may.", "Ask for less at once, or raise the limit."
+            )
+        )
+    return outcome
+
+
+def settle(
+    runtime: Runtime,
+    claimed: Claimed,
+    outcome: Outcome,
+    news: News,
+    stage_seconds: dict[str, float],
+    deadline_s: float,
+) -> tuple[str, Envelope | None]:
+    """Write the end of an attempt. Returns what became of the run and its envelope, if it is over.
+
+    While the database is away it is tried again, until the lease ends; then the reaper owns the run.
+    """
+    while True:
+        try:
+            with transaction(runtime.engine) as session:
+                return _write(session, runtime, claimed, outcome, news, stage_seconds)
+        except SQLAlchemyError as error:
+            if time.monotonic() + _RETRY_S >= deadline_s:
+                _log.error("the end of the attempt is not written; the run starts again", exc_info=error)
+                return "lost", None
+            _log.warning("the database is away; the end of the attempt is written again", error=str(error)[:300])
+            time.sleep(_RETRY_S)
+
+
+def _write(
+    session: Session,
+    runtime: Runtime,
+    claimed: Claimed,
+    outcome: Outcome,
+    news: News,
+    stage_seconds: dict[str, float],
+) -> tuple[str, Envelope | None]:
+    run_id, attempt = claimed.run_id, claimed.attempt
+    if (isinstance(outcome, Stopped) and outcome.reason == "lost") or not write_news(session, run_id, attempt, news):
+        return "lost", None
+    if isinstance(outcome, Crashed):
+        run = session.get_one(Run, run_id)
+        return give_back(session, runtime.settings, run, outcome.cause), None
+    if isinstance(outcome, Stopped) and outcome.reason == "preempt":
+        return ("preempted" if sync.preempt(session, run_id, attempt) else "lost"), None
+    if isinstance(outcome, Stopped):
+        to, final = RunState.CANCELLED, Failed(named_cause(*CANCELLED))
+        envelope = claimed.envelope(final, stage_seconds)
+    else:
+        to = RunState.SUCCEEDED if isinstance(outcome, Succeeded) else RunState.FAILED
+        envelope = claimed.envelope(outcome, stage_seconds)
+    written = sync.finish(session, run_id, to, envelope, attempt=attempt)
+    return (to.value, envelope) if written else ("lost", None)

@@ -1,0 +1,52 @@
+"""Steps: short, idempotent internal work. They have no run row; what they do may be done ten times."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from shared.db.session import transaction
+from shared.observability.logs import bound_ids
+from shared.queue.registry import STEP_BODIES, step_task
+from shared.queue.runtime import Runtime
+
+_log = structlog.get_logger(__name__)
+
+
+def run_step(runtime: Runtime, name: str, args: dict[str, Any]) -> None:
+    """Run one step; a failure is logged and raised, so that Celery sees it."""
+    began_s = time.monotonic()
+    with bound_ids(run_id=args.get("run_id"), task_id=name):
+        STEP_BODIES[name](args, runtime)
+        _log.info("step done", step=name, seconds=round(time.monotonic() - began_s, 3))
+
+
+_ENDED = text("SELECT project_id, attempt, state FROM runs WHERE id = :id AND finished_at IS NOT NULL")
+_SPENT = text(
+    "DELETE FROM artifacts WHERE run_id = :id AND role <> 'log' "
+    "AND (role = 'checkpoint' OR attempt < :attempt OR :state <> 'succeeded') RETURNING key"
+)
+_KEPT = text("SELECT key FROM artifacts WHERE run_id = :id")
+_OLD_PROGRESS = text(
+    "DELETE FROM run_events e WHERE run_id = :id AND type = 'progress' "
+    "AND seq < (SELECT max(seq) FROM run_events WHERE run_id = :id AND type = 'progress')"
+)
+
+
+@step_task("run.cleanup")
+def clean_up(args: dict[str, Any], runtime: Runtime) -> None:
+    """After the end of a run: its checkpoints, the files of lost attempts and its passing progress go."""
+    run_id = UUID(args["run_id"])
+    with transaction(runtime.engine) as session:
+        run = session.execute(_ENDED, {"id": run_id}).one_or_none()
+        if run is None:
+            return
+        session.execute(_SPENT, {"id": run_id, "attempt": run.attempt, "state": run.state})
+        session.execute(_OLD_PROGRESS, {"id": run_id})
+        kept = set(session.execute(_KEPT, {"id": run_id}).scalars())
+    stored = runtime.store.keys(f"projects/{run.project_id}/runs/{run_id}")
+    gone = [key for key in stored if key not in kept]
+    runtime.store.delete(gone)
+    _log.info("cleaned up", files_removed=len(gone), files_kept=len(kept))

@@ -1,0 +1,149 @@
+"""Two ways to get a trainer process: spawn a fresh interpreter, or fork from one that has the imports done."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from shared.errors import Retryable
+
+_ROOT = Path(__file__).resolve().parents[2]
+_START_S = 120.0  #: importing torch on a busy machine
+
+
+@dataclass
+class Trainer:
+    """A running trainer: its process and our ends of its three pipes."""
+
+    pid: int
+    pidfd: int  #: readable once the process has ended
+    orders: int
+    messages: int
+    log: int
+    ended: "Ended"
+
+    def kill(self) -> None:
+        """End the process and everything it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> int:
+        """After the end: free the descriptors and return the exit status (negative: the signal)."""
+        self.kill()
+        status = self.ended.status(self.pid)
+        for descriptor in (self.pidfd, self.orders, self.messages, self.log):
+            with suppress(OSError):
+                os.close(descriptor)
+        return status
+
+
+class Ended(Protocol):
+    """Knows how a trainer ended."""
+
+    def status(self, pid: int, /) -> int:
+        """Exit status; waits for it."""
+
+
+@dataclass
+class _Pipes:
+    orders: tuple[int, int]
+    messages: tuple[int, int]
+    log: tuple[int, int]
+
+    @classmethod
+    def open(cls) -> "_Pipes":
+        return cls(os.pipe(), os.pipe(), os.pipe())
+
+    def theirs(self) -> list[int]:
+        return [self.orders[0], self.log[1], self.messages[1]]
+
+    def trainer(self, pid: int, ended: Ended) -> Trainer:
+        for descriptor in self.theirs():
+            os.close(descriptor)
+        for descriptor in (self.messages[0], self.log[0]):
+            os.set_blocking(descriptor, False)
+        return Trainer(pid, os.pidfd_open(pid), self.orders[1], self.messages[0], self.log[0], ended)
+
+
+def _environment() -> dict[str, str]:
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
+    own = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    return {**own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass
+class _Spawned:
+    process: "subprocess.Popen[bytes]"
+
+    def status(self, _pid: int) -> int:
+        """See `Ended`."""
+        return self.process.wait()
+
+
+def spawn_trainer() -> Trainer:
+    """A fresh interpreter in a session of its own."""
+    pipes = _Pipes.open()
+    orders, log, messages = pipes.theirs()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shared.queue.trainer", str(messages), str(os.getpid())],
+        stdin=orders,
+        stdout=log,
+        stderr=log,
+        pass_fds=[messages],
+        start_new_session=True,
+        env=_environment(),
+    )
+    return pipes.trainer(process.pid, _Spawned(process))
+
+
+class ForkServer:
+    """Our end of a fork server; one per worker process and module, started when first needed."""
+
+    def __init__(self, module: str) -> None:
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "shared.queue.forkserver", module, str(theirs.fileno()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+            env=_environment(),
+        )
+        theirs.close()
+        ours.settimeout(_START_S)
+        self._socket = ours
+        self._reader = ours.makefile("rb")
+        self._exits: dict[int, int] = {}
+        self._read()
+
+    def start(self) -> Trainer:
+        """Fork a trainer. Raises `Retryable` if the server has died."""
+        pipes = _Pipes.open()
+        try:
+            socket.send_fds(self._socket, [b"f"], pipes.theirs())
+        except OSError as error:
+            raise Retryable("the fork server has ended") from error
+        while "status" in (answer := self._read()):
+            self._exits[answer["pid"]] = answer["status"]
+        return pipes.trainer(answer["pid"], self)
+
+    def status(self, pid: int) -> int:
+        """See `Ended`."""
+        while pid not in self._exits:
+            answer = self._read()
+            self._exits[answer["pid"]] = answer["status"]
+        return self._exits.pop(pid)
+
+    def _read(self) -> dict[str, Any]:
+        line = self._reader.readline()
+        if not line:
+            raise Retryable("the fork server has ended")
+        answer: dict[str, Any] = orjson.loads(line)
+        return answer

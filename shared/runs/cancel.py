@@ -1,0 +1,38 @@
+"""Cancel is a request: what nobody runs ends at once, what runs ends when its attempt has seen it."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.contracts.envelope import Envelope
+from shared.contracts.states import TERMINAL, RunState
+from shared.db.models import Run
+from shared.runs import sync
+from shared.runs.errors import CANCELLED, named_cause
+
+_IDLE = [RunState.QUEUED, RunState.DISPATCHED, RunState.PREEMPTED, RunState.PAUSED, RunState.WAITING]
+_ASK = text(
+    "UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = :id AND state <> ALL(:ended)"
+)
+
+
+def request_cancel(session: Session, run_id: UUID) -> None:
+    """Ask for the end of a run. Does nothing to one that has ended."""
+    session.execute(_ASK, {"id": run_id, "ended": sorted(TERMINAL)})
+    run = session.get_one(Run, run_id, with_for_update=True)
+    if run.state in _IDLE:
+        sync.finish(session, run_id, RunState.CANCELLED, failure(run, CANCELLED), only_from=_IDLE)
+
+
+def failure(run: Run, cause: tuple[str, str, str]) -> Envelope:
+    """The envelope of a run that ended without an attempt to speak for it."""
+    return Envelope(
+        success=False,
+        run_id=run.id,
+        attempt=run.attempt,
+        task_id=f"{run.id}:{run.attempt}",
+        kind=run.kind,
+        duration_seconds=0.0,
+        error=named_cause(*cause),
+    )

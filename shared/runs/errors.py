@@ -1,0 +1,27 @@
+"""From an exception, or from a cause that has none, to what a client may know of it."""
+
+from uuid import uuid4
+
+from shared.contracts.envelope import ErrorInfo
+from shared.errors import FaultlineError
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """Type, message and remedy; an unforeseen error keeps its details in the logs, under the error id."""
+    if isinstance(error, FaultlineError):
+        return named_cause(type(error).__name__, error.message, error.remedy)
+    if isinstance(error, MemoryError):
+        return named_cause("OutOfMemory", "The run needed more memory than its worker has.", "Ask for less at once.")
+    return named_cause(
+        type(error).__name__,
+        f"The run failed with an unforeseen {type(error).__name__}: {str(error)[:300]}",
+        "Look up the error id in the run's log (`faultline runs logs <run>`); please report it.",
+    )
+
+
+def named_cause(type_: str, message: str, remedy: str) -> ErrorInfo:
+    """An error that is known by its cause: time limit, cancel, killed by a signal, lost worker."""
+    return ErrorInfo(type=type_, message=message[:2000], remedy=remedy, error_id=uuid4().hex[:12])
+
+
+CANCELLED = ("Cancelled", "The run was cancelled on request.", "Submit it again if it is still wanted.")

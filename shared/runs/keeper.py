@@ -1,0 +1,153 @@
+"""Keeps a claim: renews the lease, carries news out, brings orders in. One thread per attempt.
+
+It is also the watchdog: what does not stop in its grace, outlives its hard limit or can no longer prove its claim is
+killed, before the lease ends and somebody else may start.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from shared.db.session import transaction
+from shared.runs import sync
+from shared.runs.reporter import News, RunReporter, StopReason
+from shared.settings import Settings
+
+_log = structlog.get_logger(__name__)
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an attempt may take."""
+
+    soft_s: float
+    hard_s: float
+
+
+class Keeper:
+    """Context manager around the body of one attempt."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        run_id: UUID,
+        attempt: int,
+        reporter: RunReporter,
+        limits: Limits,
+        *,
+        claimed_s: float,
+        draining: Callable[[], bool],
+        kill: Callable[[StopReason], None],
+        mirror: Callable[[News], None],
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._run_id = run_id
+        self._attempt = attempt
+        self._reporter = reporter
+        self._limits = limits
+        self._draining = draining
+        self._kill = kill
+        self._mirror = mirror
+        self._pending = News()
+        self._began_s = self._renewed_s = self._told_s = claimed_s  #: read before the claim was sent
+        self._asked_s: float | None = None
+        self._killed = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def __enter__(self) -> "Keeper":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def lease_ends_s(self) -> float:
+        """On this process's monotonic clock, counted from before the renewal was sent: never later than the truth."""
+        return self._renewed_s + self._settings.lease_s
+
+    def unwritten(self) -> News:
+        """News that the body's last words must carry, once the thread has ended."""
+        return self._pending.followed_by(self._reporter.take())
+
+    def _run(self) -> None:
+        while not self._over.wait(_TICK_S):
+            now_s = time.monotonic()
+            self._ask(now_s)
+            if now_s - self._told_s >= self._settings.progress_interval_s or now_s - self._renewed_s >= (
+                self._settings.heartbeat_s
+            ):
+                self._exchange(now_s)
+            self._watch(time.monotonic())
+
+    def _ask(self, now_s: float) -> None:
+        if self._draining():
+            self._reporter.request_stop("preempt")
+        if now_s - self._began_s >= self._limits.soft_s:
+            self._reporter.request_stop("time_limit")
+
+    def _exchange(self, now_s: float) -> None:
+        """Write what is new and renew when due; while the database is away, both are tried again."""
+        self._told_s = now_s
+        news = self._reporter.take()
+        self._pending = self._pending.followed_by(news)
+        due = now_s - self._renewed_s >= self._settings.heartbeat_s
+        if not due and not self._pending:
+            return
+        self._mirror(news)
+        try:
+            with transaction(self._engine) as session:
+                held = write_news(session, self._run_id, self._attempt, self._pending)
+                orders = sync.renew(session, self._run_id, self._attempt, self._settings.lease_s) if held else None
+        except SQLAlchemyError as error:
+            _log.warning("the database is away; the lease is not renewed", error=str(error)[:300])
+            return
+        self._pending = News()
+        if orders is None:
+            self._reporter.request_stop("lost")
+        else:
+            self._renewed_s = now_s
+            if orders.cancel:
+                self._reporter.request_stop("cancel")
+
+    def _watch(self, now_s: float) -> None:
+        if now_s >= self.lease_ends_s - self._settings.heartbeat_s / 2:
+            self._reporter.request_stop("lost")
+        reason = self._reporter.stop_reason
+        if reason is None or self._killed:
+            return
+        if self._asked_s is None:
+            self._asked_s = now_s
+            _log.info("the body is asked to stop", reason=reason)
+        if now_s - self._asked_s >= self._grace_s(reason) or now_s - self._began_s >= self._limits.hard_s:
+            self._killed = True
+            _log.warning("the body is killed", reason=reason)
+            self._kill(reason)
+
+    def _grace_s(self, reason: StopReason) -> float:
+        if reason == "preempt":
+            return self._settings.checkpoint_grace_s
+        if reason == "time_limit":
+            return self._limits.hard_s - self._limits.soft_s
+        return 0.0 if reason == "lost" else self._settings.cancel_grace_s
+
+
+def write_news(session: Session, run_id: UUID, attempt: int, news: News) -> bool:
+    """Write a batch. False: the claim is lost, nothing of it counts."""
+    if news.progress is not None and not sync.tell_progress(session, run_id, attempt, news.progress):
+        return False
+    if news.points and not sync.add_metrics(session, run_id, attempt, news.points):
+        return False
+    return not news.puts or sync.add_files(session, run_id, attempt, news.puts)

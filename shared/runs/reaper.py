@@ -1,0 +1,113 @@
+"""Takes back what was lost: messages that nobody claimed, leases that ran out, cancels that nobody carried out.
+
+Any number may run; each change is guarded, so two reapers do no more than one.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine, select, text
+from sqlalchemy.orm import Session
+
+from shared.contracts.states import RunState
+from shared.db.models import Run
+from shared.db.session import transaction
+from shared.observability import metrics
+from shared.runs import sync
+from shared.runs.cancel import failure
+from shared.runs.errors import CANCELLED
+from shared.settings import Settings
+
+_log = structlog.get_logger(__name__)
+#: Messages waiting in a queue; raises `Retryable` while the broker is away.
+QueueDepth = Callable[[str], int]
+
+_EXPIRED = "AND lease_expires_at < now()"
+_LIMIT = 100
+
+
+def reap_once(engine: Engine, settings: Settings, depth: QueueDepth) -> int:
+    """One pass. Returns how many runs were taken back."""
+    with transaction(engine) as session:
+        lost = _lost_leases(session, settings)
+    with transaction(engine) as session:
+        unclaimed = _lost_messages(session, settings, depth)
+    return lost + unclaimed
+
+
+def _lost_leases(session: Session, settings: Settings) -> int:
+    runs = session.scalars(
+        select(Run)
+        .where(Run.state == RunState.RUNNING, text("lease_expires_at < now()"))
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for run in runs:
+        if run.cancel_requested_at is not None:
+            sync.finish(
+                session, run.id, RunState.CANCELLED, failure(run, CANCELLED), attempt=run.attempt, guard=_EXPIRED
+            )
+            reason = "cancelled"
+        else:
+            reason = give_back(session, settings, run, f"its worker {run.worker} was lost", guard=_EXPIRED)
+        metrics.REAPED.labels("lease").inc()
+        _log.warning("lease expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker, outcome=reason)
+    return len(runs)
+
+
+def give_back(session: Session, settings: Settings, run: Run, cause: str, *, guard: str = "") -> str:
+    """After a crash: another attempt, or quarantine when the run has crashed too often."""
+    if run.crashes + 1 < settings.max_crashes:
+        sync.requeue(
+            session,
+            run.id,
+            attempt=run.attempt,
+            only_from=[RunState.RUNNING],
+            reason=cause,
+            crashed=True,
+            delay_s=0.0 if run.crashes == 0 else min(60.0, 2.0**run.crashes),
+            guard=guard,
+        )
+        return "queued"
+    envelope = failure(
+        run,
+        (
+            "Quarantined",
+            f"The run crashed {run.crashes + 1} times; the last time {cause}.",
+            "Look at its log, mend the cause, and submit it again.",
+        ),
+    )
+    sync.finish(session, run.id, RunState.QUARANTINED, envelope, attempt=run.attempt, guard=guard)
+    return "quarantined"
+
+
+def _lost_messages(session: Session, settings: Settings, depth: QueueDepth) -> int:
+    overdue = session.scalars(
+        select(Run)
+        .where(
+            Run.state == RunState.DISPATCHED,
+            text("dispatched_at < now() - make_interval(secs => :timeout_s)").bindparams(
+                timeout_s=settings.dispatch_timeout_s
+            ),
+        )
+        .order_by(Run.dispatched_at)
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+    ).all()
+    waiting = {pool: depth(pool) for pool in {run.pool for run in overdue}}
+    taken = 0
+    for run in overdue:
+        guard = "" if waiting[run.pool] == 0 else f"AND dispatched_at < now() - interval '{settings.dispatch_stale_s}s'"
+        if sync.requeue(
+            session,
+            run.id,
+            attempt=run.attempt,
+            only_from=[RunState.DISPATCHED],
+            reason="nobody claimed the message",
+            same_attempt=True,
+            guard=guard,
+        ):
+            taken += 1
+            metrics.REAPED.labels("message").inc()
+            _log.warning("message lost", run_id=str(run.id), attempt=run.attempt, pool=run.pool)
+    return taken

@@ -1,0 +1,144 @@
+"""A request becomes a queued run: row, event, entity, idempotency key and NOTIFY in one commit. No broker here."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from uuid6 import uuid7
+
+from shared.contracts.kinds import kind_named
+from shared.contracts.specs import Spec, TrainingSpec
+from shared.contracts.states import RunState
+from shared.db.listen import RUNS_CHANNEL
+from shared.db.models import IdempotencyKey, Run
+from shared.errors import Conflict
+from shared.observability.tracing import current_traceparent
+from shared.runs.inputs import pin_inputs
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf: a principal in a project."""
+
+    principal_id: UUID
+    project_id: UUID
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for."""
+
+    kind: str
+    spec: Spec
+    pool: str | None = None
+    priority: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+    def digest(self) -> str:
+        """Equal for equal requests."""
+        body = [self.kind, self.spec.model_dump(mode="json"), self.pool, self.priority, self.labels]
+        return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+_EVENT = text(
+    f"""
+    WITH told AS (
+        INSERT INTO run_events (run_id, seq, attempt, type, data)
+        VALUES (:id, 1, 1, 'state', '{{"state": "queued"}}')
+    ) SELECT pg_notify('{RUNS_CHANNEL}', concat_ws(' ', CAST(:id AS text), 1, 'queued', CAST(:pool AS text)))
+    """  # noqa: S608 - constant
+)
+
+
+def submit(session: Session, settings: Settings, caller: Caller, request: Request) -> UUID:
+    """Queue a run and return its id; the same id for a repeated idempotency key.
+
+    Raises `UserError` for an unknown kind or pool, `NotFound` or `NotReady` for an input, `Conflict` for a taken
+    name or an idempotency key that was used for something else.
+    """
+    kind = kind_named(request.kind)
+    pool = settings.pool(request.pool or kind.pool)
+    if request.idempotency_key and (before := _replayed(session, caller, request)):
+        return before
+    run = Run(
+        id=uuid7(),
+        project_id=caller.project_id,
+        created_by=caller.principal_id,
+        kind=kind.name,
+        spec=request.spec.model_dump(mode="json"),
+        spec_version=request.spec.spec_version,
+        inputs=pin_inputs(session, caller.project_id, request.spec),
+        labels=request.labels,
+        pool=pool.name,
+        priority=request.priority,
+        state=RunState.QUEUED,
+        event_seq=1,
+        traceparent=current_traceparent(),
+    )
+    session.add(run)
+    session.flush()
+    session.execute(_EVENT, {"id": run.id, "pool": pool.name})
+    if kind.makes == "dataset":
+        _name(session, caller, run.id, "datasets", request.spec)
+    elif kind.makes == "model":
+        _name(session, caller, run.id, "models", request.spec)
+    if request.idempotency_key:
+        session.add(
+            IdempotencyKey(
+                project_id=caller.project_id,
+                key=request.idempotency_key,
+                request_sha256=request.digest(),
+                run_id=run.id,
+            )
+        )
+    return run.id
+
+
+def _replayed(session: Session, caller: Caller, request: Request) -> UUID | None:
+    lock = f"{caller.project_id}:{request.idempotency_key}"
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"), {"lock": lock})
+    found = session.scalars(
+        select(IdempotencyKey).where(
+            IdempotencyKey.project_id == caller.project_id, IdempotencyKey.key == request.idempotency_key
+        )
+    ).one_or_none()
+    if found is None:
+        return None
+    if found.request_sha256 != request.digest():
+        raise Conflict(
+            "This Idempotency-Key was used for a different request.",
+            remedy="Send a new key with a new request, and the old key only with the old one.",
+        )
+    return found.run_id
+
+
+def _name(session: Session, caller: Caller, run_id: UUID, table: str, spec: Spec) -> None:
+    """Give the result its name; a name whose run failed is free again."""
+    values: dict[str, Any] = {"uuid": uuid7(), "project": caller.project_id, "run": run_id}
+    values["name"] = spec.model_dump()["name"]
+    values["ended"] = [RunState.FAILED, RunState.CANCELLED, RunState.QUARANTINED]
+    column, placeholder, update = "", "", ""
+    if isinstance(spec, TrainingSpec):
+        values["dataset"] = spec.dataset_id
+        column, placeholder, update = ", dataset_id", ", :dataset", ", dataset_id = excluded.dataset_id"
+    taken = session.execute(
+        text(
+            f"""
+            INSERT INTO {table} AS entity (id, project_id, name, run_id{column})
+            VALUES (:uuid, :project, :name, :run{placeholder})
+            ON CONFLICT (project_id, name) DO UPDATE SET run_id = excluded.run_id{update}
+            WHERE (SELECT state FROM runs WHERE runs.id = entity.run_id) = ANY(:ended)
+            RETURNING id
+            """  # noqa: S608 - `table` and columns are constants of this module
+        ),
+        values,
+    ).one_or_none()
+    if taken is None:
+        noun = table.removesuffix("s")
+        raise Conflict(f"There is a {noun} named {values['name']!r} already.", remedy="Choose another name.")

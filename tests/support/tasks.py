@@ -1,0 +1,8 @@
+"""The tests' own service."""
+
+from shared.queue import run_task
+from tests.support import bodies
+
+run_task("test.inline", f"{bodies.__name__}:count", mode="inline")
+run_task("test.supervised", f"{bodies.__name__}:count", mode="supervised")
+run_task("test.brief", f"{bodies.__name__}:count", mode="supervised")
