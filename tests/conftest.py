@@ -1,20 +1,22 @@
 """Real engines for the tests: one Postgres and one Valkey per test process, a fresh database for each platform."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg2
 import pytest
+import redis
 from sqlalchemy.engine import make_url
 
+from services.api.bootstrap import grant
 from services.cli.stack.engines import postgres, valkey
 from shared.db.migrate import upgrade
 from shared.db.session import make_engine, transaction
 from shared.runs.submit import Caller
-from tests.support.platform import ROOT, Platform, environment_for, settings_from
+from shared.settings import Settings
+from tests.support.platform import API_KEY, Platform, environment_for, settings_from
 
 
 @pytest.fixture(scope="session")
@@ -31,40 +33,61 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database_url(postgres_url: str) -> str:
-    """A database of its own, empty."""
+def _create(postgres_url: str, template: str = "template1") -> str:
     name = f"t{uuid4().hex}"
     plain = make_url(postgres_url).set(drivername="postgresql")
-    connection = psycopg2.connect(plain.render_as_string(hide_password=False))
+    connection = psycopg2.connect(plain.set(database="postgres").render_as_string(hide_password=False))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     connection.close()
     return plain.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> str:
+    """A database of its own, without tables."""
+    return _create(postgres_url)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> str:
+    """Name of a database that has the tables, a project and a key; copied for each test."""
+    url = _create(postgres_url)
+    engine = make_engine(make_url(url).set(drivername="postgresql+psycopg2").render_as_string(False), pooled=False)
+    upgrade(engine)
+    grant(engine, "default", API_KEY)
+    engine.dispose()
+    return make_url(url).database or ""
 
 
 MakePlatform = Callable[..., Platform]
 
 
 @pytest.fixture
-def make_platform(tmp_path: Path, database_url: str, broker_url: str) -> Iterator[MakePlatform]:
+def make_platform(
+    tmp_path: Path, postgres_url: str, migrated_template: str, broker_url: str
+) -> Iterator[MakePlatform]:
     """Makes a migrated platform with a project and a key; the test starts what processes it needs."""
     made: list[Platform] = []
 
     def make(**environment: str) -> Platform:
-        prefix = environment.pop("CELERY_BROKER_URL", broker_url)
-        values = environment_for(tmp_path, database_url, prefix, **environment)
+        database = environment.pop("FAULTLINE_DATABASE_URL", "") or _create(postgres_url, migrated_template)
+        broker = environment.pop("CELERY_BROKER_URL", broker_url)
+        redis.Redis(unix_socket_path=urlsplit(broker_url).path).flushall()
+        values = environment_for(tmp_path, database, broker, **environment)
         with settings_from(values) as settings:
-            engine = make_engine(settings.database_url, pool_size=5)
-        upgrade(engine)
-        subprocess.run([sys.executable, "-m", "services.api.bootstrap"], env=values, cwd=ROOT, check=True)
-        with transaction(engine) as session:
-            row = session.connection().exec_driver_sql("SELECT principal_id, project_id FROM api_keys").one()
-        platform = Platform(tmp_path, values, settings, engine, Caller(row.principal_id, row.project_id))
+            platform = _platform(tmp_path, values, settings)
         made.append(platform)
         return platform
 
     yield make
     for platform in made:
         platform.end()
+
+
+def _platform(folder: Path, values: dict[str, str], settings: Settings) -> Platform:
+    engine = make_engine(settings.database_url, pool_size=5)
+    with transaction(engine) as session:
+        row = session.connection().exec_driver_sql("SELECT principal_id, project_id FROM api_keys").one()
+    return Platform(folder, values, settings, engine, Caller(row.principal_id, row.project_id))

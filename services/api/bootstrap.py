@@ -3,7 +3,7 @@
 import sys
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from uuid6 import uuid7
 
 from services.api.deps import hash_key
@@ -27,6 +27,17 @@ _KEY = text(
 )
 
 
+def grant(engine: Engine, project: str, key: str) -> None:
+    """Make the project and a service principal that holds `key`, as far as they are missing."""
+    principal = f"bootstrap-{project}"
+    with transaction(engine) as session:
+        session.execute(_PROJECT, {"id": uuid7(), "name": project})
+        session.execute(_PRINCIPAL, {"id": uuid7(), "name": principal})
+        values = {"id": uuid7(), "prefix": key[:8], "sha256": hash_key(key), "principal": principal, "project": project}
+        session.execute(_KEY, values)
+    _log.info("project and key are there", project=project, principal=principal)
+
+
 def main() -> None:
     """Make what is missing."""
     try:
@@ -36,21 +47,7 @@ def main() -> None:
             raise UserError("FAULTLINE_BOOTSTRAP_KEY is not set.", remedy="Set it to a random key of 24 or more signs.")
     except FaultlineError as error:
         sys.exit(f"{error.message} {error.remedy}")
-    principal = f"bootstrap-{settings.bootstrap_project}"
-    with transaction(make_engine(settings.database_url, pooled=False)) as session:
-        session.execute(_PROJECT, {"id": uuid7(), "name": settings.bootstrap_project})
-        session.execute(_PRINCIPAL, {"id": uuid7(), "name": principal})
-        session.execute(
-            _KEY,
-            {
-                "id": uuid7(),
-                "prefix": settings.bootstrap_key[:8],
-                "sha256": hash_key(settings.bootstrap_key),
-                "principal": principal,
-                "project": settings.bootstrap_project,
-            },
-        )
-    _log.info("project and key are there", project=settings.bootstrap_project, principal=principal)
+    grant(make_engine(settings.database_url, pooled=False), settings.bootstrap_project, settings.bootstrap_key)
 
 
 if __name__ == "__main__":
