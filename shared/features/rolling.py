@@ -21,7 +21,8 @@ from shared.signals.bearing import FaultRates, fault_rates
 #: Demodulation bands as shares of the Nyquist frequency: nearly all, and quarters. Shaft lines lie below, the roll-off
 #: of the anti-aliasing filter (which tells the recorder, not the fault) above.
 _BANDS = ((0.04, 0.94), (0.04, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 0.94))
-_ENERGY_BANDS = 12
+#: The energy bands are twelfths of the Nyquist frequency without the last, again for the roll-off.
+_ENERGY_BANDS, _ENERGY_PARTS = 11, 12
 _HARMONICS = 3
 _SLIP = 0.02
 #: The floor of a line is the median of the bins up to so far away, and of eight bins at least.
@@ -45,7 +46,7 @@ LINE_NAMES = tuple(
     for over in ("max", "mean")
     for name in (*_LINE_NAMES, *(f"{first}_over_{second}" for first, second in _CONTRASTS))
 )
-#: log energy share of 12 bands, log kurtosis in 5 bands; per rate its line, its first three harmonics, and its depth.
+#: log energy share of 11 bands, log kurtosis in 5 bands; per rate its line, its first three harmonics, and its depth.
 ROLLING_NAMES = BAND_NAMES + LINE_NAMES
 
 
@@ -96,9 +97,9 @@ def _block_NF(windows_NL: Array, rates: FaultRates | None, sample_rate_hz: float
 
 
 def _energy_shares(spectrum_NK: NDArray[np.complex128]) -> Array:
-    """log of the share of the power in equal bands up to the roll-off."""
+    """log of the share of the power in equal bands below the roll-off."""
     power = np.square(spectrum_NK.real) + np.square(spectrum_NK.imag)
-    edges = np.linspace(0, _BANDS[0][1] * power.shape[1], _ENERGY_BANDS + 1).astype(int)
+    edges = np.arange(_ENERGY_BANDS + 1) * power.shape[1] // _ENERGY_PARTS
     energies = np.stack([power[:, first:last].sum(axis=1) for first, last in pairwise(edges)], axis=1)
     total = np.maximum(energies.sum(axis=1, keepdims=True), 1e-300)
     return np.asarray(np.log(energies / total + _TINY))

@@ -37,16 +37,22 @@ _OLD_PROGRESS = text(
 
 @step_task("run.cleanup")
 def clean_up(args: dict[str, Any], runtime: Runtime) -> None:
-    """After the end of a run: its checkpoints, the files of lost attempts and its passing progress go."""
+    """After the end of a run: its checkpoints and the files of lost attempts go."""
     run_id = UUID(args["run_id"])
     with transaction(runtime.engine) as session:
         run = session.execute(_ENDED, {"id": run_id}).one_or_none()
         if run is None:
             return
         session.execute(_SPENT, {"id": run_id, "attempt": run.attempt, "state": run.state})
-        session.execute(_OLD_PROGRESS, {"id": run_id})
         kept = set(session.execute(_KEPT, {"id": run_id}).scalars())
     stored = runtime.store.keys(f"projects/{run.project_id}/runs/{run_id}")
     gone = [key for key in stored if key not in kept]
     runtime.store.delete(gone)
     _log.info("cleaned up", files_removed=len(gone), files_kept=len(kept))
+
+
+@step_task("run.forget_progress")
+def forget_progress(args: dict[str, Any], runtime: Runtime) -> None:
+    """Some time after the end of a run: of its progress events only the last one stays."""
+    with transaction(runtime.engine) as session:
+        session.execute(_OLD_PROGRESS, {"id": UUID(args["run_id"])})

@@ -24,7 +24,8 @@ SendStep = Callable[[str, str, dict[str, Any], str | None], None]
 _PUT = text(
     f"""
     WITH put AS (
-        INSERT INTO outbox (step, args, traceparent) VALUES (:step, CAST(:args AS jsonb), :traceparent) RETURNING id
+        INSERT INTO outbox (step, args, traceparent, not_before)
+        VALUES (:step, CAST(:args AS jsonb), :traceparent, now() + make_interval(secs => :delay_s)) RETURNING id
     ) SELECT pg_notify('{OUTBOX_CHANNEL}', id::text) FROM put
     """  # noqa: S608 - constant
 )
@@ -39,11 +40,18 @@ _FAILED = text(
 )
 
 
-def put(session: Session, step: str, args: dict[str, Any], *, traceparent: str | None = None) -> None:
-    """Ask for a step; it is sent after the commit."""
+def put(
+    session: Session, step: str, args: dict[str, Any], *, traceparent: str | None = None, delay_s: float = 0.0
+) -> None:
+    """Ask for a step; it is sent after the commit, at the earliest `delay_s` later."""
     session.execute(
         _PUT,
-        {"step": step, "args": orjson.dumps(args).decode(), "traceparent": traceparent or current_traceparent()},
+        {
+            "step": step,
+            "args": orjson.dumps(args).decode(),
+            "traceparent": traceparent or current_traceparent(),
+            "delay_s": delay_s,
+        },
     )
 
 

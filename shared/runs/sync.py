@@ -36,6 +36,8 @@ _SETS = {
     RunState.PAUSED: "lease_expires_at = NULL, worker = NULL",
     RunState.WAITING: "lease_expires_at = NULL, worker = NULL",
 }
+#: A watcher that was cut off may come back this much later and still be told every step of the way.
+_PROGRESS_KEPT_S = 3600.0
 _END = "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb)"
 
 
@@ -256,7 +258,9 @@ def finish(
     )
     if row is None:
         return False
-    outbox.put(session, "run.cleanup", {"run_id": str(run_id)}, traceparent=row["traceparent"])
+    args = {"run_id": str(run_id)}
+    outbox.put(session, "run.cleanup", args, traceparent=row["traceparent"])
+    outbox.put(session, "run.forget_progress", args, traceparent=row["traceparent"], delay_s=_PROGRESS_KEPT_S)
     return True
 
 

@@ -57,9 +57,7 @@ def test_the_name_of_a_cancelled_run_is_free_again(client: TestClient) -> None:
 def test_training_on_a_dataset_that_is_not_ready_is_refused(client: TestClient) -> None:
     client.post("/v1/datasets/generate", json=GENERATE)
     dataset = client.get("/v1/datasets/bearings").json()
-    answer = client.post(
-        "/v1/trainings", json={"name": "m", "dataset_id": dataset["id"], "recipe": {"type": "rf"}}
-    )
+    answer = client.post("/v1/trainings", json={"name": "m", "dataset_id": dataset["id"], "recipe": {"type": "rf"}})
     assert answer.status_code == 409
     assert "Wait for its run" in answer.json()["remedy"]
 
