@@ -65,9 +65,7 @@ MakePlatform = Callable[..., Platform]
 
 
 @pytest.fixture
-def make_platform(
-    tmp_path: Path, postgres_url: str, migrated_template: str, broker_url: str
-) -> Iterator[MakePlatform]:
+def make_platform(tmp_path: Path, postgres_url: str, migrated_template: str, broker_url: str) -> Iterator[MakePlatform]:
     """Makes a migrated platform with a project and a key; the test starts what processes it needs."""
     made: list[Platform] = []
 

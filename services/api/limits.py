@@ -25,6 +25,8 @@ class BodyLimit:
         """See ASGI."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            return await problem(400, "The address holds a NUL character.", "Remove it.")(scope, receive, send)
         upload = scope["path"] == "/v1/uploads"
         limit = self._upload_limit_bytes + 65_536 if upload else self._body_limit_bytes
         declared = dict(scope["headers"]).get(b"content-length", b"0")

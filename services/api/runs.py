@@ -64,7 +64,7 @@ def list_metrics(
     run_id: UUID,
     session: SessionDep,
     identity: IdentityDep,
-    after: Annotated[int, Query(ge=-1)] = -1,
+    after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 5000,
 ) -> Page[MetricPoint]:
     """Points behind step `after`, in order; of a resumed run the newest attempt's value of each step."""
@@ -95,7 +95,7 @@ def list_logs(
     session: SessionDep,
     parts: PartsDep,
     identity: IdentityDep,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> Page[LogLine]:
     """Lines in order, the first `after` of them left out; while the run goes on there is always a next cursor."""

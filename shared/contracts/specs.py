@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.contracts.base import Contract
+from shared.contracts.label_rule import compile_label_rule
 from shared.contracts.refs import DatasetId, ModelId, UploadId
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -64,6 +65,27 @@ class ImportSpec(Spec):
     single_unit_blocks: int = Field(1, ge=1, le=64)
     bearing: BearingGeometry | None = None
 
+    @model_validator(mode="after")
+    def _rule_works(self) -> "ImportSpec":
+        compile_label_rule(self.label_rule, self.unit_labels)
+        return self
+
+
+#: The faults that each family can make.
+FAULTS: dict[str, tuple[str, ...]] = {
+    "rolling_element": ("healthy", "outer_race", "inner_race", "ball", "cage", "combined"),
+    "journal": (
+        "healthy",
+        "misalignment",
+        "imbalance",
+        "looseness",
+        "oil_whirl",
+        "lubrication",
+        "cavitation",
+        "wear",
+    ),
+}
+
 
 class GenerateSpec(Spec):
     """`dataset.generate`: synthetic records whose fault physics is known exactly."""
@@ -93,7 +115,11 @@ class GenerateSpec(Spec):
             first, last = getattr(self, field)
             if not low <= first <= last <= high:
                 raise ValueError(f"{field} must be [low, high] with {low} <= low <= high <= {high}")
-        records = (len(self.faults) if self.faults else 16) * self.units_per_fault * self.records_per_unit
+        known = FAULTS[self.family]
+        unknown = [fault for fault in self.faults or () if fault not in known]
+        if unknown:
+            raise ValueError(f"faults: {', '.join(unknown)} not among those of {self.family} ({', '.join(known)})")
+        records = (len(self.faults) if self.faults else len(known)) * self.units_per_fault * self.records_per_unit
         if records * self.duration_s * self.sample_rate_hz > 20e9:
             raise ValueError("more than 20e9 samples in one dataset; lower duration_s, units or records")
         return self

@@ -77,7 +77,9 @@ class Platform:
 
         def registered() -> bool:
             assert process.poll() is None, self.log(name)
-            return bool(self.rows("SELECT 1 FROM workers WHERE name = :name AND pid = :pid", name=name, pid=process.pid))
+            return bool(
+                self.rows("SELECT 1 FROM workers WHERE name = :name AND pid = :pid", name=name, pid=process.pid)
+            )
 
         until(registered, 30, f"worker {name} does not register:\n{self.log(name)}")
 
@@ -157,9 +159,7 @@ class Platform:
 
     def states(self, run_id: UUID) -> list[str]:
         """The states the run went through."""
-        rows = self.rows(
-            "SELECT data FROM run_events WHERE run_id = :id AND type = 'state' ORDER BY seq", id=run_id
-        )
+        rows = self.rows("SELECT data FROM run_events WHERE run_id = :id AND type = 'state' ORDER BY seq", id=run_id)
         return [row["data"]["state"] for row in rows]
 
     def trainers(self) -> list[psutil.Process]:
