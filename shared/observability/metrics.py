@@ -18,6 +18,7 @@ from prometheus_client import (
     start_http_server,
 )
 
+
 def _multiprocess_dir() -> Path | None:
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None

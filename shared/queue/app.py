@@ -8,6 +8,8 @@ from celery import Celery, Task
 from celery.exceptions import Ignore
 from kombu import Queue
 from kombu.exceptions import OperationalError
+from obstore.exceptions import BaseError
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts.kinds import KINDS
 from shared.errors import Fatal, Retryable
@@ -92,7 +94,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 def _add_run(app: Celery, body: RunBody, holder: Holder, settings: Settings) -> None:
-    limit_s = int(KINDS[body.kind].hard_limit_s + _LAST_RESORT_S)
+    _soft_s, hard_s = settings.kind_limits_s.get(body.kind, (0.0, KINDS[body.kind].hard_limit_s))
+    limit_s = int(hard_s + _LAST_RESORT_S)
 
     @app.task(bind=True, name=body.kind, acks_late=False, time_limit=limit_s, max_retries=0)
     def run(task: Task[Any, Any], /, run_id: str, attempt: int, **_later: Any) -> dict[str, Any] | None:
@@ -113,7 +116,7 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
         ignore_result=True,
         soft_time_limit=limit_s,
         time_limit=limit_s + 10,
-        autoretry_for=(Retryable,),
+        autoretry_for=(Retryable, SQLAlchemyError, BaseError, OSError),
         retry_on_worker_lost=True,
         retry_backoff=True,
         retry_backoff_max=60,

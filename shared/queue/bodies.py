@@ -56,7 +56,7 @@ def call_body(
     except Retryable as error:
         _log.warning("a dependency is away; the run is tried again", exc_info=error)
         return Crashed(error.message, error.delay_s)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever a body raises becomes a failed run
         info = error_info(error)
         _log.exception("the run failed", error_id=info.error_id)
         return Failed(info)

@@ -92,7 +92,7 @@ def _attempt(runtime: Runtime, claimed: Claimed, mirror: Callable[[News], None])
         claimed.run_id,
         claimed.attempt,
         reporter,
-        Limits(kind.soft_limit_s, kind.hard_limit_s),
+        Limits(*runtime.settings.kind_limits_s.get(claimed.kind, (kind.soft_limit_s, kind.hard_limit_s))),
         claimed_s=claimed.began_s,
         draining=runtime.draining,
         kill=killer,

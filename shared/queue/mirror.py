@@ -17,6 +17,7 @@ from shared.runs.reporter import News
 from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
+_JOIN_S = 6.0  #: a little more than the backend's own time-out
 
 
 class Mirror:
@@ -28,7 +29,7 @@ class Mirror:
         self._interval_s = settings.mirror_interval_s
         self._newest: Progress | None = None
         self._wake = threading.Event()
-        self._over = False
+        self._over = threading.Event()
         self._on = settings.result_backend is not None and not settings.always_eager
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
 
@@ -38,8 +39,11 @@ class Mirror:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._over = True
+        """Wait for a write under way, so that it cannot come after the result."""
+        self._over.set()
         self._wake.set()
+        if self._on:
+            self._thread.join(_JOIN_S)
 
     def show(self, news: News) -> None:
         """Keep the newest progress for the next look."""
@@ -52,8 +56,7 @@ class Mirror:
         while True:
             self._wake.wait()
             self._wake.clear()
-            time.sleep(max(0.0, shown_s + self._interval_s - time.monotonic()))
-            if self._over:
+            if self._over.wait(max(0.0, shown_s + self._interval_s - time.monotonic())):
                 return
             progress, self._newest = self._newest, None
             if progress is None:

@@ -15,6 +15,8 @@ import orjson
 from shared.errors import Retryable
 
 _ROOT = Path(__file__).resolve().parents[2]
+#: A body has no business with the database or the broker, and its counts are not the worker's.
+_WITHHELD = ("FAULTLINE_DATABASE", "FAULTLINE_BOOTSTRAP", "CELERY_", "PROMETHEUS_MULTIPROC_DIR")
 _START_S = 120.0  #: importing torch on a busy machine
 
 
@@ -75,7 +77,7 @@ class _Pipes:
 def _environment() -> dict[str, str]:
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
-    own = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
     return {**own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 

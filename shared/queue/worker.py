@@ -30,6 +30,7 @@ from shared.settings import Settings, load_settings
 from shared.version import VERSION
 
 _log = structlog.get_logger(__name__)
+_LEAVE_S = 5.0
 _REGISTER = text(
     """
     INSERT INTO workers (name, pools, slots, host, pid, version, draining)
@@ -75,6 +76,7 @@ class Registration(threading.Thread):
         """The worker ends in order."""
         self._over.set()
         self._wake.set()
+        self.join(_LEAVE_S)
         try:
             with transaction(self._engine) as session:
                 session.execute(_LEAVE, {"name": self._settings.worker_name, "pid": os.getpid()})

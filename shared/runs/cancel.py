@@ -5,11 +5,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from shared.contracts.envelope import Envelope
 from shared.contracts.states import TERMINAL, RunState
 from shared.db.models import Run
 from shared.runs import sync
-from shared.runs.errors import CANCELLED, named_cause
+from shared.runs.errors import CANCELLED, failure
 
 _IDLE = [RunState.QUEUED, RunState.DISPATCHED, RunState.PREEMPTED, RunState.PAUSED, RunState.WAITING]
 _ASK = text(
@@ -23,16 +22,3 @@ def request_cancel(session: Session, run_id: UUID) -> None:
     run = session.get_one(Run, run_id, with_for_update=True)
     if run.state in _IDLE:
         sync.finish(session, run_id, RunState.CANCELLED, failure(run, CANCELLED), only_from=_IDLE)
-
-
-def failure(run: Run, cause: tuple[str, str, str]) -> Envelope:
-    """The envelope of a run that ended without an attempt to speak for it."""
-    return Envelope(
-        success=False,
-        run_id=run.id,
-        attempt=run.attempt,
-        task_id=f"{run.id}:{run.attempt}",
-        kind=run.kind,
-        duration_seconds=0.0,
-        error=named_cause(*cause),
-    )

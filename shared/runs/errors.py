@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from shared.contracts.envelope import ErrorInfo
+from shared.contracts.envelope import Envelope, ErrorInfo
+from shared.db.models import Run
 from shared.errors import FaultlineError
 
 
@@ -25,3 +26,16 @@ def named_cause(type_: str, message: str, remedy: str) -> ErrorInfo:
 
 
 CANCELLED = ("Cancelled", "The run was cancelled on request.", "Submit it again if it is still wanted.")
+
+
+def failure(run: Run, cause: tuple[str, str, str]) -> Envelope:
+    """The envelope of a run that ended without an attempt to speak for it."""
+    return Envelope(
+        success=False,
+        run_id=run.id,
+        attempt=run.attempt,
+        task_id=f"{run.id}:{run.attempt}",
+        kind=run.kind,
+        duration_seconds=0.0,
+        error=named_cause(*cause),
+    )

@@ -83,6 +83,15 @@ class Keeper:
         return self._pending.followed_by(self._reporter.take())
 
     def _run(self) -> None:
+        """Until the body has ended. A keeper that fails itself must not leave the body unwatched."""
+        try:
+            self._keep()
+        finally:
+            if not self._over.is_set():
+                self._reporter.request_stop("lost")
+                self._kill("lost")
+
+    def _keep(self) -> None:
         while not self._over.wait(_TICK_S):
             now_s = time.monotonic()
             self._ask(now_s)

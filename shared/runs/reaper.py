@@ -14,8 +14,7 @@ from shared.db.models import Run
 from shared.db.session import transaction
 from shared.observability import metrics
 from shared.runs import sync
-from shared.runs.cancel import failure
-from shared.runs.errors import CANCELLED
+from shared.runs.errors import failure
 from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -43,21 +42,15 @@ def _lost_leases(session: Session, settings: Settings) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for run in runs:
-        if run.cancel_requested_at is not None:
-            sync.finish(
-                session, run.id, RunState.CANCELLED, failure(run, CANCELLED), attempt=run.attempt, guard=_EXPIRED
-            )
-            reason = "cancelled"
-        else:
-            reason = give_back(session, settings, run, f"its worker {run.worker} was lost", guard=_EXPIRED)
+        reason = give_back(session, settings, run, f"its worker {run.worker} was lost", guard=_EXPIRED)
         metrics.REAPED.labels("lease").inc()
         _log.warning("lease expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker, outcome=reason)
     return len(runs)
 
 
 def give_back(session: Session, settings: Settings, run: Run, cause: str, *, guard: str = "") -> str:
-    """After a crash: another attempt, or quarantine when the run has crashed too often."""
-    if run.crashes + 1 < settings.max_crashes:
+    """After a crash: another attempt, or quarantine when the run has crashed too often and is still wanted."""
+    if run.crashes + 1 < settings.max_crashes or run.cancel_requested_at is not None:
         sync.requeue(
             session,
             run.id,

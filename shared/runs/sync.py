@@ -18,8 +18,10 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.states import EDGES, TERMINAL, RunState
 from shared.contracts.views import MetricPoint, Progress
 from shared.db.listen import RUNS_CHANNEL
+from shared.db.models import Run
 from shared.runs import outbox
 from shared.runs.body import Put
+from shared.runs.errors import CANCELLED, failure
 
 _FROM = {state: sorted(source for source, targets in EDGES.items() if state in targets) for state in RunState}
 
@@ -276,7 +278,10 @@ def requeue(
     delay_s: float = 0.0,
     guard: str = "",
 ) -> bool:
-    """Back to the queue: a new attempt, unless nobody ever claimed this one. False: it was not there."""
+    """Back to the queue: a new attempt, unless nobody ever claimed this one; one that is not wanted any more ends.
+
+    False: it was not there.
+    """
     row = change(
         session,
         run_id,
@@ -284,12 +289,18 @@ def requeue(
         attempt=attempt,
         only_from=only_from,
         reason=reason,
-        guard=guard,
+        guard=f"{guard} AND cancel_requested_at IS NULL",
         step=0 if same_attempt else 1,
         crashed=int(crashed),
         delay_s=delay_s,
     )
-    return row is not None
+    if row is not None:
+        return True
+    run = session.get_one(Run, run_id, populate_existing=True)
+    if run.cancel_requested_at is None:
+        return False
+    envelope = failure(run, CANCELLED)
+    return finish(session, run_id, RunState.CANCELLED, envelope, attempt=attempt, only_from=only_from, guard=guard)
 
 
 def preempt(session: Session, run_id: UUID, attempt: int) -> bool:

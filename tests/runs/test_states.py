@@ -1,6 +1,7 @@
 """No sequence of actors, late, doubled or dead, drives a run along an edge that does not exist."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -126,7 +127,7 @@ class RunLife(RuleBasedStateMachine):
         if not done:
             return multiple()
         self.holder = None
-        return attempt + 1
+        return attempt + 1 if self.row()["state"] == "queued" else multiple()
 
     @rule(target=attempts)
     def the_lease_runs_out(self) -> Any:
@@ -157,12 +158,14 @@ class RunLife(RuleBasedStateMachine):
     @invariant()
     def history_is_legal(self) -> None:
         states = [RunState(state) for state in self.platform.states(self.run_id)]
-        for source, target in zip(states, states[1:], strict=False):
+        for source, target in pairwise(states):
             assert target in EDGES[source], states
         row = self.row()
         assert states[-1] == row["state"]
         assert (row["envelope"] is not None) == (row["state"] in TERMINAL)
         assert self.results <= 1
+        wanted = row["cancel_requested_at"] is None
+        assert wanted or row["state"] in {"running", *TERMINAL}, "what is not wanted any more waits for nobody"
         seqs = [
             event["seq"]
             for event in self.platform.rows(
