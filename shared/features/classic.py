@@ -1,6 +1,7 @@
 """The 36 classic vibration features of a window: time 7, frequency 12, envelope 4, wavelet + cepstrum 7, bispectrum 6.
 
-Pure numpy, vectorised over windows: `windows_NL` is [window, sample]; every function returns one row per window.
+Pure numpy, vectorised over windows: `windows_NL` is [window, sample]; every function returns one row per window, the
+same to the last bit whatever windows are beside it (hence sums, not matrix products).
 Amplitude spectrum here: 2/L |rfft|, rectangular window, without the mean (bin 0). Units: features of amplitude are in
 the unit of the signal, frequencies in Hz, entropies in nats. A constant window gives finite numbers, mostly 0.
 """
@@ -147,9 +148,10 @@ def _frequency(spectrum_NK: NDArray[np.complex128], length: int, sample_rate_hz:
     hz = np.arange(1, spectrum_NK.shape[1]) * bin_hz
     total = amplitude.sum(axis=1)
     dominant = hz[amplitude.argmax(axis=1)]
-    centroid = _ratio(amplitude @ hz, total)
-    spread = np.sqrt(np.maximum(_ratio(amplitude @ (hz * hz), total) - centroid**2, 0))
-    bands = [amplitude[:, (hz >= low) & (hz < high)].sum(axis=1) for low, high in pairwise(_BANDS_HZ)]
+    centroid = _ratio((amplitude * hz).sum(axis=1), total)
+    spread = np.sqrt(np.maximum(_ratio((amplitude * (hz * hz)).sum(axis=1), total) - centroid**2, 0))
+    edges = np.searchsorted(hz, _BANDS_HZ)
+    bands = [amplitude[:, first:last].sum(axis=1) for first, last in pairwise(edges)]
     base_hz = np.where(dominant > 10, dominant, _FALLBACK_HZ)
     first, second, third = (_line(amplitude, base_hz * order, bin_hz) for order in (1, 2, 3))
     peakiness = _ratio(amplitude.max(axis=1), amplitude.mean(axis=1))
@@ -220,7 +222,7 @@ def _cepstrum(spectrum_NK: NDArray[np.complex128], length: int, sample_rate_hz: 
     quefrency_s = np.arange(cepstrum.shape[1]) / sample_rate_hz
     total = cepstrum.sum(axis=1)
     peak_ratio = _ratio(cepstrum.max(axis=1), total / cepstrum.shape[1])
-    return np.stack([peak_ratio, _ratio(cepstrum @ quefrency_s, total)], axis=1)
+    return np.stack([peak_ratio, _ratio((cepstrum * quefrency_s).sum(axis=1), total)], axis=1)
 
 
 def _bispectrum(windows_NL: Array) -> Array:

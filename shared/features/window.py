@@ -1,20 +1,19 @@
 """The feature set that a model on features is given: which features, for which knowledge of the machine.
 
-Measured on real records with whole bearings held out (tests/features/test_real_records.py): with geometry and speed the
-scale-free groups alone carry over best; classic features of amplitude learn the bearing instead of the fault.
+Measured on real records with whole bearings held out (tests/features/test_real_bearings.py): with geometry and speed
+the scale-free groups alone carry over best; classic features of amplitude learn the bearing instead of the fault.
 """
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from shared.contracts.specs import BearingGeometry
 from shared.features.classic import FEATURE_NAMES, Array, features_NF
-from shared.features.rolling import BAND_NAMES, ROLLING_NAMES, band_features_NF, rolling_features_NF
+from shared.features.rolling import ROLLING_NAMES, rolling_features_NF
 
 
 def window_feature_names(*, rolling: bool) -> tuple[str, ...]:
     """Names in the order of the columns of `window_features_NF`; `rolling`: bearing and speed are known."""
-    return ROLLING_NAMES if rolling else FEATURE_NAMES + BAND_NAMES
+    return ROLLING_NAMES if rolling else FEATURE_NAMES
 
 
 def window_features_NF(
@@ -25,8 +24,8 @@ def window_features_NF(
 ) -> Array:
     """Features of windows of one channel, float64 [window, feature], finite; one speed for all or one per window.
 
-    With `bearing` and `shaft_speed_rpm` the bands and fault-rate lines, otherwise the classic 36 and the bands.
+    With `bearing` and `shaft_speed_rpm` the bands and fault-rate lines, otherwise the classic 36.
     Raises `ValueError` as `features_NF` does."""
     if bearing is not None and shaft_speed_rpm is not None:
         return rolling_features_NF(windows_NL, sample_rate_hz, bearing, shaft_speed_rpm)
-    return np.concatenate([features_NF(windows_NL, sample_rate_hz), band_features_NF(windows_NL)], axis=1)
+    return features_NF(windows_NL, sample_rate_hz)

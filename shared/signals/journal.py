@@ -14,7 +14,7 @@ from math import pi
 import numpy as np
 import scipy.signal
 
-from shared.contracts.specs import GenerateSpec
+from shared.contracts.specs import FAULTS, GenerateSpec
 from shared.signals.machine import (
     Array,
     Rng,
@@ -30,6 +30,7 @@ from shared.signals.machine import (
 )
 from shared.signals.synthesis import Synthetic
 
+JOURNAL_FAULTS = FAULTS["journal"]
 JOURNAL_CHANNELS = ("x", "y")
 
 
@@ -201,4 +202,3 @@ _FAULTS: dict[str, Callable[[_Run], Array]] = {
     "cavitation": _cavitation,
     "wear": _wear,
 }
-JOURNAL_FAULTS = tuple(_FAULTS)

@@ -12,7 +12,7 @@ from math import pi
 
 import numpy as np
 
-from shared.contracts.specs import GenerateSpec
+from shared.contracts.specs import FAULTS, GenerateSpec
 from shared.signals.bearing import FaultRates, fault_rates
 from shared.signals.dataset import Signal
 from shared.signals.machine import (
@@ -30,7 +30,7 @@ from shared.signals.machine import (
     unit_rng,
 )
 
-ROLLING_FAULTS = ("healthy", "outer_race", "inner_race", "ball", "cage", "combined")
+ROLLING_FAULTS = FAULTS["rolling_element"]
 ROLLING_CHANNELS = ("vibration",)
 
 
