@@ -50,7 +50,7 @@ class ImportSpec(Spec):
     fault_names: dict[str, Label] = Field(default_factory=dict, max_length=100)
     #: labels that together name one physical unit (the same bearing); default: every record is a unit of its own.
     unit_labels: list[str] = Field(default_factory=list, max_length=10)
-    #: `.mat`: variables whose name ends so, one per channel, in this order. `.csv`: column names, or none for all.
+    #: `.mat`: variables whose name ends so, one per channel, in this order. `.csv`: column names.
     channels: list[str] = Field(default_factory=lambda: ["DE_time"], min_length=1, max_length=16)
     #: one value is taken as given; of several, the record's own spectrum decides (shaft lines at its speed).
     sample_rate_candidates_hz: list[SampleRateHz] = Field(min_length=1, max_length=5)
