@@ -1,6 +1,6 @@
 """Eager mode: a request runs what it submits, in its own process, after the commit."""
 
-import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +12,15 @@ from tests.support.platform import Platform
 RATE_HZ = 12_000
 
 
-def record(fault: str, seed: int) -> bytes:
+def record(folder: Path, fault: str, seed: int) -> bytes:
     """A `.mat` file whose noise is modulated at a rate that its fault decides."""
     noise = np.random.default_rng(seed).standard_normal(RATE_HZ)
     time_s = np.arange(RATE_HZ) / RATE_HZ
     rate_hz = {"ir": 162.0, "or": 107.0}[fault]
     signal = noise * (1 + 0.8 * np.sin(2 * np.pi * rate_hz * time_s))
-    buffer = io.BytesIO()
-    scipy.io.savemat(buffer, {"X1_DE_time": signal.reshape(-1, 1), "X1RPM": 1797.0})
-    return buffer.getvalue()
+    path = folder / f"{fault}{seed}.mat"
+    scipy.io.savemat(str(path), {"X1_DE_time": signal.reshape(-1, 1), "X1RPM": 1797.0})
+    return path.read_bytes()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_eager_mode_runs_every_kind_before_it_answers(client, platform: Platform
     uploads = []
     for index, fault in enumerate(["ir", "or"] * 4):
         name = f"{index}_{fault}{index // 2:03d}.mat"
-        answer = client.post("/v1/uploads", files={"file": (name, record(fault, index))})
+        answer = client.post("/v1/uploads", files={"file": (name, record(platform.folder, fault, index))})
         assert answer.status_code == 201, answer.text
         uploads.append(answer.json()["id"])
     imported = succeeded(

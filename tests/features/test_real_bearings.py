@@ -9,7 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 from shared.contracts.specs import BearingGeometry
 from shared.features import features_NF, rolling_features_NF
 from shared.signals.resample import resample_CL
-from tests.signals.real import NAME, needs_real_records, real_files, real_record
+from tests.signals.real import named, needs_real_records, real_files, real_record, speed_rpm
 
 pytestmark = needs_real_records
 RATE_HZ = 12_000
@@ -29,7 +29,7 @@ def pieces():
     """The records in windows of 1 s; the one normal record in three blocks, one to test with each size."""
     found = []
     for path in real_files():
-        match, record = NAME.match(path.name), real_record(path.name)
+        match, record = named(path), real_record(path.name)
         signal_CL = record.signal_CL
         blocks = [(match["size"], signal_CL[0])]
         if match["fault"] == "normal":
@@ -38,7 +38,7 @@ def pieces():
             blocks = [(size, signal_L[i * length : (i + 1) * length]) for i, size in enumerate(SIZES)]
         for size, signal_L in blocks:
             windows_NL = signal_L[: len(signal_L) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
-            found.append(Piece(match["fault"], size, record.shaft_speed_rpm, windows_NL))
+            found.append(Piece(match["fault"], size, speed_rpm(record), windows_NL))
     return found
 
 

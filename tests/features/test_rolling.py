@@ -41,7 +41,7 @@ def test_names_are_different_and_start_with_the_bands():
 def test_the_line_of_the_fault_is_the_clearest(fault, unit):
     values = named(fault, unit)
     harmonics = {rate: values[f"mean_{rate}_harmonics_snr"] for rate in ("outer", "inner", "ball")}
-    assert max(harmonics, key=harmonics.get) == fault.removesuffix("_race")
+    assert max(harmonics, key=lambda rate: harmonics[rate]) == fault.removesuffix("_race")
 
 
 @pytest.mark.parametrize("unit", range(4))

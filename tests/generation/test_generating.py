@@ -49,7 +49,7 @@ def test_a_fault_of_the_other_family_is_refused_with_the_names_there_are():
 def test_records_of_one_unit_share_its_severity_label(tmp_path):
     run = FakeRun(tmp_path)
     generate_dataset(spec(), RecordingReporter(), run.artifacts())
-    by_unit = {}
+    by_unit: dict[str, set[str]] = {}
     for record in run.dataset().records:
         by_unit.setdefault(record.unit, set()).add(record.labels["severity"])
     assert all(len(levels) == 1 for levels in by_unit.values())

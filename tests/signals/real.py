@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.signals.readers import RawRecord, read_record
+from shared.signals.mat_file import RawRecord
+from shared.signals.readers import read_record
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("FAULTLINE_TEST_DATA", str(ROOT / "../shared/data"))) / "cwru"
@@ -25,3 +26,16 @@ def real_files() -> list[Path]:
 @cache
 def real_record(name: str) -> RawRecord:
     return read_record(FOLDER / name, name, ["DE_time"], "RPM")
+
+
+def named(path: Path) -> re.Match[str]:
+    """What the name of a real file says."""
+    match = NAME.match(path.name)
+    assert match is not None, path.name
+    return match
+
+
+def speed_rpm(record: RawRecord) -> float:
+    """Every real record here names its speed."""
+    assert record.shaft_speed_rpm is not None
+    return record.shaft_speed_rpm

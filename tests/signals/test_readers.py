@@ -95,7 +95,7 @@ def test_what_is_no_vector_of_numbers_is_refused(tmp_path, value):
 
 
 def test_a_struct_bomb_beside_the_signal_is_never_opened(tmp_path):
-    bomb = {"a": 1}
+    bomb: dict = {"a": 1}
     for _ in range(20):
         bomb = {"a": bomb, "b": bomb} if len(str(bomb)) < 5000 else {"a": bomb}
     assert read(mat(tmp_path, DE_time=VALUES, bomb=bomb)).signal_CL.shape == (1, 2000)

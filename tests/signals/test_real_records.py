@@ -6,7 +6,7 @@ from shared.contracts.specs import BearingGeometry
 from shared.signals.bearing import fault_rates
 from shared.signals.envelope import envelope_spectrum, line_at, select_band
 from shared.signals.sample_rate import decide_sample_rate
-from tests.signals.real import NAME, needs_real_records, real_files, real_record
+from tests.signals.real import named, needs_real_records, real_files, real_record, speed_rpm
 
 pytestmark = needs_real_records
 
@@ -16,9 +16,9 @@ def lines():
     """Per file: fault, size, and which of the three impact rates are clear in the band of highest spectral kurtosis."""
     found = {}
     for path in real_files():
-        match = NAME.match(path.name)
+        match = named(path)
         record = real_record(path.name)
-        rates = fault_rates(BearingGeometry(), record.shaft_speed_rpm)
+        rates = fault_rates(BearingGeometry(), speed_rpm(record))
         signal_L = record.signal_CL[0]
         rate_hz = 48_000 if match["fault"] == "normal" else 12_000
         band = select_band(signal_L, rate_hz)
@@ -35,7 +35,7 @@ def test_the_sample_rate_of_all_19_records_is_decided_and_only_the_normal_one_is
         record = real_record(path.name)
         decision = decide_sample_rate(record.signal_CL[0], [12_000, 48_000], record.shaft_speed_rpm)
         assert decision.confidence > 0.999, path.name
-        assert decision.shaft_line_hz == pytest.approx(record.shaft_speed_rpm / 60, rel=0.005), path.name
+        assert decision.shaft_line_hz == pytest.approx(speed_rpm(record) / 60, rel=0.005), path.name
         decided[path.name] = decision.sample_rate_hz
     assert len(decided) == 19
     assert [name for name, rate in decided.items() if rate == 48_000] == ["97_normal_0hp.mat"]

@@ -1,0 +1,1 @@
+"""The house rules hold on the tree, and each checker sees what it is there to see."""

@@ -1,0 +1,103 @@
+"""The forest: grown in steps, reproducible, kept in a file that holds nothing but trees."""
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from services.training.feature_table import FeatureTable
+from services.training.models import Fit, Setup
+from services.training.models.rf import RandomForest
+from services.training.windows import WindowSet, cut, whole
+from shared.contracts.specs import RandomForestRecipe
+from shared.errors import UserError
+from shared.runs.body import RunStopped
+from tests.training.support import FAULTS, SAMPLE_RATE_HZ, Bench, RecordingReporter, record_info, signal_CL
+
+SETUP = Setup(tuple(FAULTS), ("a", "b"), 400, SAMPLE_RATE_HZ, None, seed=7)
+RECIPE = RandomForestRecipe(trees=25)
+
+
+def windows_of(seed: int) -> WindowSet:
+    pieces = [whole(record_info(f"{fault}-{seed}", fault, fault, samples=4000)) for fault in FAULTS]
+    return cut(pieces, lambda record: signal_CL(record.fault, seed, 4000, 2), tuple(FAULTS), samples=400, overlap=0.5)
+
+
+TRAIN, VALIDATION = windows_of(1), windows_of(2)
+
+
+def grown(bench: Bench, reporter: RecordingReporter | None = None) -> tuple[RandomForest, Fit]:
+    model = RandomForest(RECIPE, SETUP)
+    fit = model.fit(TRAIN, VALIDATION, reporter or RecordingReporter(), bench.artifacts("rf"))
+    return model, fit
+
+
+def test_a_forest_grown_in_steps_equals_one_grown_at_once(bench):
+    model, _ = grown(bench)
+    values = model.table.values_NF(TRAIN, lambda share: None)
+    weights = TRAIN.balanced_weight_N()
+    at_once = RandomForestClassifier(n_estimators=25, random_state=7).fit(values, TRAIN.label_N, sample_weight=weights)
+    assert np.array_equal(at_once.predict_proba(values), model.probability_NK(TRAIN))
+    assert len(model.forest.estimators_) == 25
+
+
+def test_easy_faults_are_recognised_and_progress_is_told_per_step(bench):
+    reporter = RecordingReporter()
+    _, fit = grown(bench, reporter)
+    assert fit.validation_accuracy > 0.8
+    assert [step for step, _ in reporter.points] == [10, 20, 25]
+    assert reporter.fractions == sorted(reporter.fractions)
+    assert reporter.fractions[-1] == pytest.approx(1.0)
+    assert {"features", "training"} == set(reporter.stages)
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 8])
+def test_a_forest_stops_when_asked_to(bench, stop_at):
+    with pytest.raises(RunStopped):
+        grown(bench, RecordingReporter(stop_at=stop_at))
+
+
+def test_a_forest_survives_a_file(bench, tmp_path):
+    model, _ = grown(bench)
+    other = RandomForest(RECIPE, SETUP)
+    other.load(model.save(tmp_path))
+    assert np.array_equal(other.probability_NK(VALIDATION), model.probability_NK(VALIDATION))
+    assert other.parameters() == model.parameters() > 25
+
+
+def test_features_stand_side_by_side_per_channel_in_the_order_of_their_names():
+    table = FeatureTable(("a", "b"), SAMPLE_RATE_HZ, None)
+    values = table.values_NF(TRAIN, lambda share: None)
+    assert values.shape == (len(TRAIN), len(table.names))
+    assert table.names[0].startswith("a:") and table.names[-1].startswith("b:")
+    single = FeatureTable(("a",), SAMPLE_RATE_HZ, None)
+    assert len(single.names) * 2 == len(table.names)
+
+
+def test_a_file_that_is_not_this_forest_is_refused(bench, tmp_path):
+    model, _ = grown(bench)
+    path = tmp_path / "other.skops"
+    path.write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(UserError, match="does not hold a forest"):
+        model.load(path)
+    skops.io.dump(LogisticRegression(), path)
+    with pytest.raises(UserError, match="does not hold a forest"):
+        model.load(path)
+    skops.io.dump(RandomForestClassifier(2).fit([[0.0], [1.0], [2.0]], [0, 1, 2]), path)
+    with pytest.raises(UserError, match="does not hold a forest"):
+        model.load(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("left_child", 10**6), ("left_child", 0), ("feature", 10**6)])
+def test_a_tree_that_would_lead_out_of_its_memory_is_refused(bench, tmp_path, field, value):
+    model, _ = grown(bench)
+    tree = model.forest.estimators_[0].tree_
+    state = tree.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    state["nodes"][field][0] = value
+    tree.__setstate__(state)
+    path = tmp_path / "evil.skops"
+    skops.io.dump(model.forest, path)
+    with pytest.raises(UserError, match="does not hold a forest"):
+        RandomForest(RECIPE, SETUP).load(path)
