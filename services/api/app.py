@@ -1,10 +1,9 @@
 """The API: `build` wires it, `main.py` serves it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import to_thread
-from celery import Celery
 from fastapi import FastAPI
 
 from services.api import entities, files, problems, runs, submissions, system
@@ -13,9 +12,7 @@ from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed
 from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
-from shared.queue.app import Holder, make_app
-from shared.queue.eager import run_everything
-from shared.queue.runtime import make_runtime
+from shared.queue.eager import make_eager
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -39,7 +36,7 @@ def build(settings: Settings) -> FastAPI:
         engine=engine,
         store=ArtifactStore(settings.artifact_store_url),
         hub=hub,
-        after_submit=_eager(settings) if settings.always_eager else lambda: None,
+        after_submit=make_eager(settings) if settings.always_eager else lambda: None,
     )
     problems.install(app)
     for module in (system, submissions, entities, runs, files):
@@ -49,10 +46,3 @@ def build(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Observed)
     return app
-
-
-def _eager(settings: Settings) -> Callable[[], None]:
-    holder = Holder()
-    app: Celery = make_app(settings, settings.eager_task_modules, holder)
-    holder.runtime = make_runtime(settings, "eager", lifeline=None)
-    return lambda: run_everything(app, holder.get().engine)

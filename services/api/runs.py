@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 
 from services.api.deps import After, IdentityDep, Limit, PartsDep, SessionDep
 from services.api.views import find_run, page_of, run_view, wait_reason
@@ -95,25 +95,29 @@ def list_logs(
     session: SessionDep,
     parts: PartsDep,
     identity: IdentityDep,
-    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    after: Annotated[str, Query(pattern=r"^\d{1,6}\.\d{6}\.\d{1,9}$")] = "0.000000.0",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> Page[LogLine]:
-    """Lines in order, the first `after` of them left out; while the run goes on there is always a next cursor."""
+    """Lines in order, from the cursor on; while the run goes on there is always a next cursor."""
     run = find_run(session, identity.project_id, run_id)
+    attempt, chunk, seen = (int(part) for part in after.split("."))
+    place = tuple_(Artifact.attempt, Artifact.name)
     chunks = session.scalars(
         select(Artifact)
-        .where(Artifact.run_id == run_id, Artifact.role == "log")
+        .where(Artifact.run_id == run_id, Artifact.role == "log", place >= (attempt, f"{chunk:06d}.jsonl"))
         .order_by(Artifact.attempt, Artifact.name)
     )
     lines: list[LogLine] = []
-    passed = 0
-    for chunk in chunks:
-        for line in parts.store.read(chunk.key).splitlines():
-            passed += 1
-            if after < passed and len(lines) < limit:
-                lines.append(LogLine(attempt=chunk.attempt, line=_line(line)))
-    more = passed > after + len(lines) or run.state not in TERMINAL
-    return Page(items=lines, next_cursor=str(after + len(lines)) if more else None)
+    cursor = after
+    for row in chunks:
+        begin = seen if (row.attempt, row.name) == (attempt, f"{chunk:06d}.jsonl") else 0
+        new = parts.store.read(row.key).splitlines()[begin:]
+        room = limit - len(lines)
+        lines += [LogLine(attempt=row.attempt, line=_line(line)) for line in new[:room]]
+        cursor = f"{row.attempt}.{row.name.removesuffix('.jsonl')}.{begin + min(len(new), room)}"
+        if len(new) > room:
+            return Page(items=lines, next_cursor=cursor)
+    return Page(items=lines, next_cursor=None if run.state in TERMINAL else cursor)
 
 
 def finite(value: float) -> float | None:

@@ -107,3 +107,17 @@ def test_the_log_of_a_run_carries_ids_in_every_line_and_what_libraries_print(pla
         assert (line["run_id"], line["attempt"], line["task_id"]) == (str(run), 1, f"{run}:1")
         assert "trace_id" in line
     assert page["next_cursor"] is None
+
+
+def test_a_log_is_read_page_by_page_without_a_gap_or_a_repeat(platform: Platform) -> None:
+    url = platform.start_api()
+    run = platform.submit("test.supervised", steps=6, step_s=0.5, crash_at=3)
+    platform.finished(run)
+    whole = httpx.get(f"{url}/v1/runs/{run}/logs", headers=HEADERS).json()["items"]
+    assert {item["attempt"] for item in whole} == {1, 2}
+    paged, cursor = [], "0.000000.0"
+    while cursor:
+        page = httpx.get(f"{url}/v1/runs/{run}/logs", headers=HEADERS, params={"after": cursor, "limit": 1}).json()
+        paged += page["items"]
+        cursor = page["next_cursor"]
+    assert paged == whole

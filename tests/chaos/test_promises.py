@@ -3,11 +3,14 @@
 import signal
 import time
 from collections import Counter
+from uuid import UUID
 
 import psutil
 import pytest
 
+from shared.db.session import transaction
 from shared.queue.app import Holder, Sender, make_app
+from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import take_all
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
@@ -227,9 +230,6 @@ def test_a_run_beyond_its_time_limit_fails_and_says_so(make_platform: MakePlatfo
     assert (row["state"], row["envelope"]["error"]["type"]) == ("failed", "TimeLimit")
 
 
-def cancel(platform: Platform, run_id: object) -> None:
-    from shared.db.session import transaction
-    from shared.runs.cancel import request_cancel
-
+def cancel(platform: Platform, run_id: UUID) -> None:
     with transaction(platform.engine) as session:
-        request_cancel(session, run_id)  # type: ignore[arg-type]
+        request_cancel(session, run_id)
