@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     progress_interval_s: float = Field(1.0, gt=0, le=60)  #: newest progress to the database, at most so often
     #: kind -> (soft, hard) seconds, where the limits of `contracts.kinds` do not suit
     kind_limits_s: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    trainer_start: Literal["spawn", "forkserver"] = "spawn"
+    #: how a supervised body gets its process: fresh, or forked from one that has the imports done (40 ms, not seconds)
+    trainer_start: Literal["spawn", "forkserver"] = "forkserver"
     result_limit_bytes: int = Field(262_144, ge=1024)
     result_expires_s: float = Field(86_400.0, gt=0)
     mirror_interval_s: float = Field(2.0, gt=0)  #: progress to Celery's result backend

@@ -143,15 +143,15 @@ class RandomForestRecipe(Contract):
     type: Literal["rf"] = "rf"
     trees: int = Field(300, ge=1, le=5000)
     max_depth: int | None = Field(None, ge=1, le=100)
-    min_leaf: int = Field(1, ge=1, le=1000)
+    min_leaf: int = Field(3, ge=1, le=1000)
 
 
 class Cnn1dRecipe(Contract):
     """One-dimensional convolutional network on the raw window."""
 
     type: Literal["cnn1d"] = "cnn1d"
-    epochs: int = Field(30, ge=1, le=10_000)
-    batch_size: int = Field(32, ge=1, le=4096)
+    epochs: int = Field(16, ge=1, le=10_000)
+    batch_size: int = Field(16, ge=1, le=4096)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1)
     width: int = Field(16, ge=4, le=256)
@@ -170,7 +170,7 @@ class TrainingSpec(Spec):
     dataset_id: DatasetId
     recipe: Recipe
     split: SplitSpec = SplitSpec()
-    window_s: float = Field(0.2, gt=0, le=60)
+    window_s: float = Field(0.4, gt=0, le=60)
     #: share of a window shared with the next one; training side only, test windows never overlap.
     overlap: float = Field(0.5, ge=0, lt=1)
     seed: Seed = 7

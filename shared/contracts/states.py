@@ -23,7 +23,7 @@ TERMINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, R
 _ENDS = frozenset({RunState.CANCELLED, RunState.QUARANTINED})
 
 EDGES: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.DISPATCHED, RunState.PAUSED}) | _ENDS,
+    RunState.QUEUED: frozenset({RunState.DISPATCHED, RunState.RUNNING, RunState.PAUSED}) | _ENDS,
     RunState.DISPATCHED: frozenset({RunState.RUNNING, RunState.QUEUED, RunState.PAUSED}) | _ENDS,
     RunState.RUNNING: frozenset(
         {

@@ -1,4 +1,4 @@
-"""Holds the imports of a body module, so that a trainer is ready in 40 ms instead of seconds.
+"""Holds the imports of the bodies, so that a trainer is ready in 40 ms instead of seconds.
 
 It speaks over one socket: a request brings three descriptors (orders, log, messages) and is answered with a pid, an
 exit with pid and status. It must not touch CUDA, and ends with its supervisor, taking its children along.
@@ -13,30 +13,23 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 import orjson
 
-from shared.queue.trainer import die_with_parent, run_job
+from shared.queue.trainer import die_with_parent, run_to_exit
 
 
-def _child(descriptors: Sequence[int]) -> None:
-    """Become the trainer. Never returns to the server's loop."""
-    status = 1
-    try:
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        orders, log, messages = descriptors
-        os.dup2(orders, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        stream = os.fdopen(0, "rb")
-        run_job(orjson.loads(stream.readline()), stream, os.fdopen(messages, "wb"))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        status = 0
-    finally:
-        os._exit(status)
+def _child(descriptors: Sequence[int]) -> NoReturn:
+    """Become the trainer."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    orders, log, messages = descriptors
+    os.dup2(orders, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    run_to_exit(os.fdopen(0, "rb"), os.fdopen(messages, "wb"))
 
 
 def _fork(server: socket.socket, children: set[int]) -> bool:
@@ -65,9 +58,10 @@ def _reap(server: socket.socket, children: set[int]) -> None:
             server.sendall(orjson.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}) + b"\n")
 
 
-def serve(module: str, server: socket.socket) -> None:
-    """Import `module` and fork on request until the supervisor is gone."""
-    importlib.import_module(module)
+def serve(modules: Sequence[str], server: socket.socket) -> None:
+    """Import `modules` and fork on request until the supervisor is gone."""
+    for module in modules:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()
     wake_read, wake_write = os.pipe()
@@ -94,10 +88,10 @@ def serve(module: str, server: socket.socket) -> None:
 
 
 def main() -> None:
-    """Entry: `python -m shared.queue.forkserver <module> <socket fd> <supervisor pid>`."""
-    module, descriptor, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Entry: `python -m shared.queue.forkserver <socket fd> <supervisor pid> <module> ...`."""
+    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
-    serve(module, socket.socket(fileno=descriptor))
+    serve(sys.argv[3:], socket.socket(fileno=descriptor))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
+from shared.queue.trainers import Trainers
 from shared.settings import Settings
 
 
@@ -43,6 +44,7 @@ class Runtime:
     worker: str
     draining: Callable[[], bool]
     own_process: bool
+    trainers: Trainers
 
 
 def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) -> Runtime:
@@ -55,4 +57,5 @@ def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) ->
         worker=settings.worker_name if lifeline else "eager",
         draining=lifeline.draining if lifeline else lambda: False,
         own_process=lifeline is not None,
+        trainers=Trainers(settings.trainer_start),
     )

@@ -14,12 +14,11 @@ import orjson
 import structlog
 
 from shared.artifacts import Stored
-from shared.errors import Retryable
 from shared.queue import wire
 from shared.queue.outcome import Claimed, Crashed, Outcome, Stopped
 from shared.queue.registry import RunBody
 from shared.queue.runtime import Runtime
-from shared.queue.trainers import ForkServer, Trainer, spawn_trainer
+from shared.queue.trainers import Trainer
 from shared.runs.reporter import RunReporter
 from shared.runs.runlog import RunLog
 
@@ -29,7 +28,6 @@ _WAIT_S = 0.1
 _LINE_BYTES = 65_536
 #: Read at a time, so that an endless log does not keep the orders waiting.
 _BLOCKS = 16
-_fork_servers: dict[str, ForkServer] = {}
 
 
 def supervise(
@@ -43,7 +41,7 @@ def supervise(
     on_start: Callable[[Callable[[], None]], None],
 ) -> Outcome:
     """Run the body of `claimed` in a trainer. `on_start` receives the function that kills it."""
-    trainer = _start(runtime, body.module)
+    trainer = runtime.trainers.new()
     on_start(trainer.kill)
     job = {
         "target": body.target,
@@ -69,20 +67,6 @@ def supervise(
         status = trainer.close()
     _log.info("trainer ended", trainer_pid=trainer.pid, status=status)
     return watch.outcome or _unexplained(status, reporter)
-
-
-def _start(runtime: Runtime, module: str) -> Trainer:
-    if runtime.settings.trainer_start == "spawn":
-        return spawn_trainer()
-    for _try in range(2):
-        server = _fork_servers.get(module)
-        if server is None or server.process.poll() is not None:
-            server = _fork_servers[module] = ForkServer(module)
-        try:
-            return server.start()
-        except Retryable:
-            _fork_servers.pop(module)
-    raise OSError(f"the fork server for {module} does not stay up")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import orjson
 
@@ -91,12 +92,28 @@ def run_job(job: dict[str, Any], orders: BinaryIO, messages: BinaryIO) -> None:
     messages.close()
 
 
+def run_to_exit(orders: BinaryIO, messages: BinaryIO) -> NoReturn:
+    """Carry out the job that stands in the first line of `orders` and end the process.
+
+    Not by returning: the thread that reads orders would keep the interpreter from shutting down in order.
+    """
+    status = 1
+    try:
+        run_job(orjson.loads(orders.readline()), orders, messages)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the end of this process: its supervisor sees the status, the log the cause
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
 def main() -> None:
     """Entry of a spawned trainer: `python -m shared.queue.trainer <message fd> <supervisor pid>`."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
-    orders = sys.stdin.buffer
-    run_job(orjson.loads(orders.readline()), orders, os.fdopen(descriptor, "wb"))
+    run_to_exit(os.fdopen(0, "rb"), os.fdopen(descriptor, "wb"))
 
 
 if __name__ == "__main__":

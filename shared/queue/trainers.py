@@ -8,11 +8,12 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import orjson
 
 from shared.errors import Retryable
+from shared.queue.registry import RUN_BODIES
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: A body has no business with the database or the broker, and its counts are not the worker's.
@@ -107,12 +108,12 @@ def spawn_trainer() -> Trainer:
 
 
 class ForkServer:
-    """Our end of a fork server; one per worker process and module, started when first needed."""
+    """Our end of a fork server with the imports of `modules`; one per worker process."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, modules: list[str]) -> None:
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "shared.queue.forkserver", module, str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "shared.queue.forkserver", str(theirs.fileno()), str(os.getpid()), *modules],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
@@ -123,10 +124,13 @@ class ForkServer:
         self._socket = ours
         self._reader = ours.makefile("rb")
         self._exits: dict[int, int] = {}
-        self._read()
+        self._ready = False
 
     def start(self) -> Trainer:
-        """Fork a trainer. Raises `Retryable` if the server has died."""
+        """Fork a trainer, once the imports are done. Raises `Retryable` if the server has died."""
+        if not self._ready:
+            self._read()
+            self._ready = True
         pipes = _Pipes.open()
         try:
             socket.send_fds(self._socket, [b"f"], pipes.theirs())
@@ -149,3 +153,31 @@ class ForkServer:
             raise Retryable("the fork server has ended")
         answer: dict[str, Any] = orjson.loads(line)
         return answer
+
+
+class Trainers:
+    """Where this process gets its trainers from."""
+
+    def __init__(self, start: Literal["spawn", "forkserver"]) -> None:
+        self._start = start
+        self._server: ForkServer | None = None
+
+    def get_ready(self) -> None:
+        """Begin with the imports, so that the first run need not wait for them."""
+        modules = sorted({body.module for body in RUN_BODIES.values() if body.mode == "supervised"})
+        if self._start == "forkserver" and modules:
+            self._server = ForkServer(modules)
+
+    def new(self) -> Trainer:
+        """A trainer that waits for its job. Raises `OSError` if none can be had."""
+        if self._start == "spawn":
+            return spawn_trainer()
+        for _try in range(2):
+            if self._server is None or self._server.process.poll() is not None:
+                self.get_ready()
+            try:
+                if self._server is not None:
+                    return self._server.start()
+            except Retryable:
+                self._server = None
+        raise OSError("the fork server does not stay up")

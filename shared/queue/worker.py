@@ -144,6 +144,7 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
         lifeline.adopt()
         start_tracing(service)
         holder.runtime = make_runtime(settings, service, lifeline)
+        holder.runtime.trainers.get_ready()
 
     def child_ends(pid: int | None = None, **_signal: Any) -> None:
         metrics.forget_process(pid or os.getpid())

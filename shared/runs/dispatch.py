@@ -1,7 +1,7 @@
 """Picks queued runs and rings the doorbell. The broker's queues stay short, so order is decided here, from rows.
 
-A row is locked while its message is sent: a claim that comes faster waits for the commit, and a dispatcher that dies
-before it leaves the row queued, so a message can be sent twice but never be missing.
+A row is locked while its message is sent, and a claim takes a queued row too: one that comes faster than the commit
+waits for it. A dispatcher that dies before it leaves the row queued: a message can go out twice but never be missing.
 """
 
 from collections.abc import Callable

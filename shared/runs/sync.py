@@ -98,7 +98,11 @@ def change(
 
 
 def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: float) -> Mapping[str, Any] | None:
-    """Take a dispatched run. None: another delivery has it, or it is not to be run any more."""
+    """Take a run whose message came. None: another delivery has it, or it is not to be run any more.
+
+    A message may be faster than its dispatcher's commit: the row then still reads `queued` and is locked, and the
+    update waits for the commit. If the dispatcher died instead, the row is taken as it is.
+    """
     return change(
         session,
         run_id,

@@ -87,7 +87,7 @@ class RunLife(RuleBasedStateMachine):
         before = self.row()
         with transaction(self.platform.engine) as session:
             claimed = sync.claim(session, self.run_id, attempt, "w", 30)
-        allowed = before["state"] == "dispatched" and before["attempt"] == attempt
+        allowed = before["state"] in {"queued", "dispatched"} and before["attempt"] == attempt
         assert (claimed is not None) == allowed
         if claimed:
             self.holder = attempt

@@ -1,0 +1,1 @@
+"""One module per group of commands; loaded only when its command is called (see `services/cli/lazy.py`)."""

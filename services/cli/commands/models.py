@@ -1,0 +1,27 @@
+"""`faultline models`: list, show."""
+
+from typing import Annotated
+
+import typer
+
+from services.cli.lazy import Group
+from services.cli.session import Session, command
+from services.cli.ui.tables import model_view, models_table
+
+app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False, help="List and show models.")
+
+
+@command(app, "list")
+def list_models(
+    session: Session, limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50
+) -> None:
+    """List models, newest first."""
+    found = session.client.models(limit)
+    session.show(found, models_table(found))
+
+
+@command(app, "show")
+def show_model(session: Session, name: Annotated[str, typer.Argument(metavar="MODEL", help="Name or id.")]) -> None:
+    """Show how a model was trained."""
+    found = session.client.model(name)
+    session.show(found, model_view(found))

@@ -1,0 +1,112 @@
+"""`faultline runs`: list, show, watch, cancel, logs."""
+
+import time
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.text import Text
+
+from services.cli.lazy import INTERRUPTED, Group
+from services.cli.lookup import find_run
+from services.cli.outcome import Wait, conclude, wait_for
+from services.cli.session import Session, command
+from services.cli.ui.tables import run_picture, runs_table
+from services.cli.ui.text import safe, short_id, state_text
+from services.cli.ui.watch import watch
+from shared.contracts.states import TERMINAL, RunState
+from shared.contracts.views import LogLine
+
+app = typer.Typer(
+    cls=Group, rich_markup_mode=None, add_completion=False, help="List, show, watch, cancel runs; read their logs."
+)
+
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="Its id, the beginning or end of it, or `last`.", show_default=False)
+]
+FOLLOW_EVERY_S = 1.0
+_LEVELS = {"WARNING": "wait", "ERROR": "bad", "CRITICAL": "bad"}
+
+
+@command(app, "list")
+def list_runs(
+    session: Session,
+    kind: Annotated[str | None, typer.Option("--kind", help="Of this kind, e.g. model.train.")] = None,
+    state: Annotated[RunState | None, typer.Option("--state", help="In this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+) -> None:
+    """List runs, newest first."""
+    found = session.client.runs(kind=kind, state=state.value if state else None, limit=limit)
+    session.show(found, runs_table(found))
+
+
+@command(app, "show")
+def show_run(session: Session, run: Run) -> None:
+    """Show a run with its result or its error."""
+    found = find_run(session.client, run)
+    session.show(found, run_picture(found))
+
+
+@command(app, "watch")
+def watch_run(session: Session, run: Run = "last") -> None:
+    """Watch a run live until it is over. Ctrl-C ends the watching, not the run."""
+    ended = watch(session, find_run(session.client, run))
+    conclude(session, ended, silent=session.as_json)
+
+
+@command(app, "cancel")
+def cancel_run(session: Session, run: Run, wait: Wait = False) -> None:
+    """Ask a run to stop."""
+    asked = session.client.cancel(find_run(session.client, run).id)
+    if wait:
+        asked = wait_for(session, asked)
+    session.show(
+        asked, Text.assemble("Run ", (short_id(asked.id), "key"), " is ", state_text(asked.state), _soon(asked.state))
+    )
+
+
+@command(app, "logs")
+def logs(
+    session: Session,
+    run: Run,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
+) -> None:
+    """Print what a run logged; under --json one line of JSON per line."""
+    found = find_run(session.client, run)
+    cursor: str | None = None
+    try:
+        while True:
+            cursor, over = _print_new(session, found.id, cursor)
+            if over or not follow:
+                return
+            time.sleep(FOLLOW_EVERY_S)
+    except KeyboardInterrupt as stop:
+        raise typer.Exit(INTERRUPTED) from stop
+
+
+def _print_new(session: Session, run_id: UUID, cursor: str | None) -> tuple[str | None, bool]:
+    """Print what is new; where to go on, and whether nothing can come any more."""
+    while True:
+        page = session.client.logs(run_id, cursor)
+        for line in page.items:
+            if session.as_json:
+                session.emit(line)
+            else:
+                session.out.print(_line(line), soft_wrap=True)
+        if page.next_cursor is None or not page.items or page.next_cursor == cursor:
+            return page.next_cursor or cursor, page.next_cursor is None
+        cursor = page.next_cursor
+
+
+def _line(entry: LogLine) -> Text:
+    line = dict(entry.line)
+    moment = safe(line.get("time") or line.get("ts") or line.get("timestamp") or "")
+    level = str(line.get("level", "")).upper()
+    message = line.get("message") or line.get("msg") or line.get("event") or line
+    text = Text(f"{moment} " if moment else "", style="quiet")
+    text.append(f"{safe(level):7} ", style=_LEVELS.get(level, "quiet"))
+    return text.append(safe(message, lines=True), style="")
+
+
+def _soon(state: RunState) -> str:
+    return "." if state in TERMINAL else "; it was asked to stop."

@@ -1,0 +1,94 @@
+"""A folder of records into an import: which files, which labels, the uploads.
+
+Used by `datasets import` and by the demo.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from services.cli.arguments import WrongArguments
+from services.cli.sdk import Client
+
+SUFFIXES = (".mat", ".csv")
+#: Several at once hide the latency of small files; more would only share one disk and one line.
+UPLOADS_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a folder: those to send, and those that are no records."""
+
+    files: list[Path]
+    skipped: list[str]
+
+    @property
+    def size(self) -> int:
+        """Bytes to send."""
+        return sum(path.stat().st_size for path in self.files)
+
+
+def scan(folder: Path, *, recursive: bool = False) -> Found:
+    """Look for records. Raises `WrongArguments` where there are none."""
+    if not folder.is_dir():
+        raise WrongArguments(f"{str(folder)!r} is not a folder.", remedy="Name the folder that holds the records.")
+    try:
+        inside = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if path.is_file())
+    except OSError as error:
+        raise WrongArguments(
+            f"{str(folder)!r} cannot be read ({error.strerror}).", remedy="Check its permissions."
+        ) from error
+    files = [path for path in inside if path.suffix.lower() in SUFFIXES]
+    skipped = [path.name for path in inside if path.suffix.lower() not in SUFFIXES]
+    if not files:
+        raise WrongArguments(
+            f"{str(folder)!r} holds no {' or '.join(SUFFIXES)} file.",
+            remedy="Name the folder that holds the records; `--recursive` looks into folders below it.",
+        )
+    twice = {path.name for path in files if [other.name for other in files].count(path.name) > 1}
+    if twice:
+        raise WrongArguments(
+            f"Two files are named {min(twice)!r}; a record is known by its file name.",
+            remedy="Rename one of them, or import the folders one by one.",
+        )
+    return Found(files, skipped)
+
+
+def match(files: Sequence[Path], rule: str) -> tuple[list[Path], list[Path]]:
+    """Files whose name fits a label rule, and the others. A rule that only the server can read fits all."""
+    if "(?P<fault>" not in rule:
+        raise WrongArguments(
+            "--rule has no group named `fault`.",
+            remedy=r"Name the part of the file name that tells the fault, e.g. (?P<fault>[a-z]+)_\d+.",
+        )
+    try:
+        pattern = re.compile(rule)
+    except re.error:
+        return list(files), []
+    fits = [path for path in files if pattern.search(path.name)]
+    return fits, [path for path in files if path not in set(fits)]
+
+
+def upload(client: Client, files: Sequence[Path], report: Callable[[Path, int], None] | None = None) -> list[UUID]:
+    """Send files, a few at once; their ids in the order of `files`. `report` is told the bytes sent of each file."""
+
+    def send(path: Path) -> UUID:
+        told = (lambda sent: report(path, sent)) if report is not None else None
+        try:
+            return client.upload(path, told).id
+        except OSError as error:
+            raise WrongArguments(
+                f"{path.name} cannot be read ({error.strerror}).", remedy="Check its permissions, then import again."
+            ) from error
+
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        futures = [pool.submit(send, path) for path in files]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise

@@ -1,0 +1,67 @@
+"""`faultline`: the command line. Only the table of commands; what they do is under `commands/`."""
+
+from typing import Annotated, ClassVar
+
+import typer
+
+from services.cli.lazy import Lazy, LazyGroup
+from services.cli.version import VERSION
+
+_STACK, _DATA, _RUNS, _MORE = "On this machine", "Data and models", "Runs", "More"
+
+
+class Root(LazyGroup):
+    """The commands by name."""
+
+    table: ClassVar[dict[str, Lazy]] = {
+        "up": Lazy("services.cli.commands.stack:up", "Start the whole stack on this machine.", _STACK),
+        "down": Lazy("services.cli.commands.stack:down", "Stop it; the data stays.", _STACK),
+        "status": Lazy("services.cli.commands.stack:status", "Say which parts of it are running.", _STACK),
+        "demo": Lazy("services.cli.commands.demo:demo", "From data to honest scores in three minutes.", _STACK),
+        "datasets": Lazy("services.cli.commands.datasets:app", "List, show, import and generate datasets.", _DATA),
+        "train": Lazy("services.cli.commands.train:train", "Train a model on a dataset.", _DATA),
+        "evaluate": Lazy("services.cli.commands.evaluate:evaluate", "Score models on what was held out.", _DATA),
+        "models": Lazy("services.cli.commands.models:app", "List and show models.", _DATA),
+        "runs": Lazy("services.cli.commands.runs:app", "List, show, watch, cancel runs; read their logs.", _RUNS),
+        "workers": Lazy("services.cli.commands.workers:workers", "Show workers, their pools and load.", _RUNS),
+        "login": Lazy("services.cli.commands.login:login", "Check an API key and remember it.", _MORE),
+        "version": Lazy("services.cli.commands.version:version", "Show the version and what it runs on.", _MORE),
+    }
+
+
+_EPILOG = """\b
+Exit codes:
+  0    done
+  1    a run failed or was cancelled
+  2    wrong usage, or the API refused the input
+  3    the API or the stack is not running or does not answer
+  130  interrupted; runs go on (`faultline runs cancel RUN` stops one)
+\b
+Every command takes --json: results alone on stdout, errors as JSON on stderr.
+The API is found by --url/--key, else FAULTLINE_URL and FAULTLINE_API_KEY, else
+the local stack, else what `faultline login` stored."""
+
+app = typer.Typer(
+    name="faultline",
+    cls=Root,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"faultline {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def faultline(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train and watch machine-fault diagnosis models on vibration signals."""

@@ -1,0 +1,79 @@
+"""Between the dispatcher's message and its commit."""
+
+import threading
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared.contracts.states import RunState
+from shared.db.session import transaction
+from shared.errors import Retryable
+from shared.runs import sync
+from shared.runs.dispatch import dispatch_once
+from tests.conftest import MakePlatform
+from tests.support.platform import Platform, until
+
+
+@pytest.fixture
+def platform(make_platform: MakePlatform) -> Platform:
+    platform = make_platform()
+    add_worker(platform, slots=2)
+    return platform
+
+
+def add_worker(platform: Platform, slots: int) -> None:
+    with transaction(platform.engine) as session:
+        session.connection().exec_driver_sql(
+            "INSERT INTO workers (name, pools, slots, host, pid, version) "
+            f"VALUES ('w', ARRAY['test'], {slots}, 'h', 1, '0')"
+        )
+
+
+@pytest.mark.parametrize("the_dispatcher", ["commits", "dies"])
+def test_a_message_faster_than_the_commit_is_not_thrown_away(platform: Platform, the_dispatcher: str) -> None:
+    run = platform.submit("test.inline")
+    claimed: list[object] = []
+
+    def claim() -> None:
+        with transaction(platform.engine) as session:
+            claimed.append(sync.claim(session, run, 1, "w", 30))
+
+    worker = threading.Thread(target=claim)
+    with Session(platform.engine) as session:
+        sync.change(session, run, RunState.DISPATCHED, attempt=1)
+        worker.start()
+        until(lambda: platform.rows("SELECT 1 FROM pg_locks WHERE NOT granted"), what="the claim does not wait")
+        if the_dispatcher == "commits":
+            session.commit()
+    worker.join(10)
+    assert claimed[0] is not None
+    assert platform.run(run)["state"] == "running"
+
+
+def test_no_more_is_sent_than_slots_and_lead_and_the_urgent_goes_first(platform: Platform) -> None:
+    runs = [platform.submit("test.inline") for _ in range(6)]
+    urgent = platform.submit("test.inline")
+    with transaction(platform.engine) as session:
+        session.connection().exec_driver_sql(f"UPDATE runs SET priority = 5 WHERE id = '{urgent}'")
+    sent: list[UUID] = []
+    dispatch_once(platform.engine, platform.settings, lambda _kind, _queue, run, _attempt, _trace: sent.append(run))
+    assert sent == [urgent, *runs[:2]], "two slots and a lead of one"
+    assert dispatch_once(platform.engine, platform.settings, lambda *_message: None) == 0
+
+
+def test_while_the_broker_is_away_runs_stay_queued(platform: Platform) -> None:
+    run = platform.submit("test.inline")
+
+    def refuse(*_message: object) -> None:
+        raise Retryable("the broker is away")
+
+    assert dispatch_once(platform.engine, platform.settings, refuse) == 0
+    assert platform.run(run)["state"] == "queued"
+    assert platform.states(run) == ["queued"]
+
+
+def test_without_a_live_worker_nothing_is_sent(make_platform: MakePlatform) -> None:
+    platform = make_platform()
+    platform.submit("test.inline")
+    assert dispatch_once(platform.engine, platform.settings, lambda *_message: None) == 0
