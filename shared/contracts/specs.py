@@ -150,7 +150,7 @@ class Cnn1dRecipe(Contract):
     """One-dimensional convolutional network on the raw window."""
 
     type: Literal["cnn1d"] = "cnn1d"
-    epochs: int = Field(16, ge=1, le=10_000)
+    epochs: int = Field(14, ge=1, le=10_000)
     batch_size: int = Field(16, ge=1, le=4096)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1)

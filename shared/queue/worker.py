@@ -53,6 +53,7 @@ class Registration(threading.Thread):
         self._settings = settings
         self._over = threading.Event()
         self._wake = threading.Event()
+        self.registered = threading.Event()
         self.draining = False
 
     def run(self) -> None:
@@ -62,6 +63,7 @@ class Registration(threading.Thread):
                 with transaction(self._engine) as session:
                     session.execute(_REGISTER, self._row())
                     session.execute(_WAKE)
+                self.registered.set()
             except SQLAlchemyError as error:
                 _log.warning("the worker could not register", error=str(error)[:300])
             self._wake.wait(self._settings.heartbeat_s)
@@ -111,7 +113,6 @@ def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None
     app = make_app(settings, modules, holder)
     registration = Registration(engine, settings)
     _connect(service, settings, holder, registration, Lifeline())
-    metrics.serve_metrics(settings.metrics_port)
     _log.info("worker starts", pools=settings.worker_pools, slots=settings.worker_slots)
     app.worker_main(_arguments(settings, steps))
 
@@ -151,6 +152,8 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
 
     def ready(**_signal: Any) -> None:
         registration.start()
+        registration.registered.wait(_LEAVE_S)
+        metrics.serve_metrics(settings.metrics_port)
         _log.info("worker is ready", worker=settings.worker_name)
 
     def leaving(**_signal: Any) -> None:

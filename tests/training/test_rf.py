@@ -37,7 +37,8 @@ def test_a_forest_grown_in_steps_equals_one_grown_at_once(bench):
     model, _ = grown(bench)
     values = model.table.values_NF(TRAIN, lambda share: None)
     weights = TRAIN.balanced_weight_N()
-    at_once = RandomForestClassifier(n_estimators=25, random_state=7).fit(values, TRAIN.label_N, sample_weight=weights)
+    at_once = RandomForestClassifier(n_estimators=25, min_samples_leaf=RECIPE.min_leaf, random_state=7)
+    at_once.fit(values, TRAIN.label_N, sample_weight=weights)
     assert np.array_equal(at_once.predict_proba(values), model.probability_NK(TRAIN))
     assert len(model.forest.estimators_) == 25
 
