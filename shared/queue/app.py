@@ -97,7 +97,7 @@ def _add_run(app: Celery, body: RunBody, holder: Holder, settings: Settings) -> 
     _soft_s, hard_s = settings.kind_limits_s.get(body.kind, (0.0, KINDS[body.kind].hard_limit_s))
     limit_s = int(hard_s + _LAST_RESORT_S)
 
-    @app.task(bind=True, name=body.kind, acks_late=False, time_limit=limit_s, max_retries=0)
+    @app.task(bind=True, name=body.kind, shared=False, acks_late=False, time_limit=limit_s, max_retries=0)
     def run(task: Task[Any, Any], /, run_id: str, attempt: int, **_later: Any) -> dict[str, Any] | None:
         runtime = holder.get()
         with Mirror(task, f"{run_id}:{attempt}", settings) as mirror:
@@ -112,6 +112,7 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
 
     @app.task(
         name=name,
+        shared=False,
         acks_late=True,
         ignore_result=True,
         soft_time_limit=limit_s,
