@@ -12,7 +12,7 @@ from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed
 from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
-from shared.queue.eager import make_eager
+from shared.queue.eager import Eager
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -20,6 +20,7 @@ from shared.version import VERSION
 def build(settings: Settings) -> FastAPI:
     """The application with its parts."""
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    eager = Eager(settings) if settings.always_eager else None
     hub = EventHub(engine, settings.direct_url, settings.event_poll_s)
 
     @asynccontextmanager
@@ -29,6 +30,8 @@ def build(settings: Settings) -> FastAPI:
         yield
         hub.stop()
         engine.dispose()
+        if eager is not None:
+            eager.close()
 
     app = FastAPI(title="Faultline", version=VERSION, lifespan=lifespan)
     app.state.parts = Parts(
@@ -36,7 +39,7 @@ def build(settings: Settings) -> FastAPI:
         engine=engine,
         store=ArtifactStore(settings.artifact_store_url),
         hub=hub,
-        after_submit=make_eager(settings) if settings.always_eager else lambda: None,
+        after_submit=eager.run_everything if eager is not None else lambda: None,
     )
     problems.install(app)
     for module in (system, submissions, entities, runs, files):

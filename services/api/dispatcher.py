@@ -3,7 +3,7 @@
 from services.api import loops
 from shared.db.listen import OUTBOX_CHANNEL, RUNS_CHANNEL, Listener
 from shared.db.session import make_engine
-from shared.queue.app import Holder, Sender, make_app
+from shared.queue.app import Sender
 from shared.runs.dispatch import dispatch_once
 from shared.runs.outbox import relay_once
 
@@ -12,7 +12,7 @@ def main() -> None:
     """Send runs and steps when the doorbell rings, at the latest every `dispatch_poll_s`."""
     settings, over = loops.start("dispatcher")
     engine = make_engine(settings.database_url, pool_size=2)
-    sender = Sender(make_app(settings, [], Holder()))
+    sender = Sender(settings)
     with Listener(settings.direct_url, (RUNS_CHANNEL, OUTBOX_CHANNEL)) as listener:
 
         def once() -> None:

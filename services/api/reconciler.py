@@ -5,7 +5,7 @@ from sqlalchemy import Engine, text
 from services.api import loops
 from shared.db.session import make_engine, transaction
 from shared.observability import metrics
-from shared.queue.app import Holder, Sender, make_app
+from shared.queue.app import Sender
 from shared.runs.reaper import reap_once
 
 _COUNTS = text(
@@ -29,7 +29,7 @@ def main() -> None:
     """Reap and count every `reaper_interval_s`."""
     settings, over = loops.start("reconciler")
     engine = make_engine(settings.database_url, pool_size=2)
-    sender = Sender(make_app(settings, [], Holder()))
+    sender = Sender(settings)
 
     def once() -> None:
         reap_once(engine, settings, sender.depth)

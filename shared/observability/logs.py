@@ -12,6 +12,7 @@ from structlog.typing import Processor
 
 from shared.observability.tracing import current_trace_id
 
+_UUID_LENGTH = 36
 #: In every line; null outside a run.
 ID_FIELDS = ("run_id", "attempt", "task_id", "trace_id")
 
@@ -22,6 +23,19 @@ def _ids(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
     if event["trace_id"] is None:
         event["trace_id"] = current_trace_id()
     return event
+
+
+class _CeleryIds(logging.Filter):
+    """Celery's own lines name their task in the record's arguments; a run's task id is `<run id>:<attempt>`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the ids; nothing is filtered out."""
+        if isinstance(record.args, dict) and isinstance(task_id := record.args.get("id"), str):
+            record.task_id = task_id
+            run_id, _, attempt = task_id.partition(":")
+            if attempt.isdecimal() and len(run_id) == _UUID_LENGTH:
+                record.run_id, record.attempt = run_id, int(attempt)
+        return True
 
 
 def _dumps(event: MutableMapping[str, Any], **_options: Any) -> str:
@@ -47,7 +61,7 @@ def json_formatter(service: str) -> logging.Formatter:
         return event
 
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_SHARED],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             name_service,
@@ -60,6 +74,7 @@ def setup_logging(service: str, level: str = "INFO") -> None:
     """Once per process: route structlog and the standard library through one JSON handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(json_formatter(service))
+    handler.addFilter(_CeleryIds())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

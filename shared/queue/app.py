@@ -38,7 +38,7 @@ class Holder:
 
 
 def make_app(settings: Settings, modules: list[str], holder: Holder) -> Celery:
-    """The app with the tasks of `modules`; a client that only sends names none."""
+    """The app of a worker, with the tasks of `modules`."""
     for module in modules:
         importlib.import_module(module)
     app = Celery("faultline", set_as_current=False)
@@ -130,10 +130,12 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
 
 
 class Sender:
-    """Rings the doorbell: the only place that publishes."""
+    """Rings the doorbell: the only place that publishes. It knows no result backend, so none can stand in its way."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
+        self._app = Celery("faultline", set_as_current=False)
+        self._app.backend_cls = "disabled"  # CELERY_RESULT_BACKEND would outweigh the configuration
+        self._app.conf.update(_configuration(settings))
 
     def run(self, kind: str, queue: str, run_id: UUID, attempt: int, traceparent: str | None) -> None:
         """Send the message of one attempt. Raises `Retryable` while the broker is away."""

@@ -1,6 +1,5 @@
 """Eager mode: the request that submits a run also runs it, in this process, after its commit. Steps likewise."""
 
-from collections.abc import Callable
 from typing import Any
 
 from shared.queue.app import Holder, make_app
@@ -10,25 +9,26 @@ from shared.runs.outbox import relay_once
 from shared.settings import Settings
 
 
-def make_eager(settings: Settings) -> Callable[[], None]:
-    """A function that runs what is queued, and what that leads to, until nothing is left.
+class Eager:
+    """Plays dispatcher, broker and worker. Failures are in the rows and in the log."""
 
-    Failures are in the rows and in the log.
-    """
-    holder = Holder()
-    app = make_app(settings, settings.eager_task_modules, holder)
-    holder.runtime = make_runtime(settings, "eager", lifeline=None)
-    engine = holder.runtime.engine
+    def __init__(self, settings: Settings) -> None:
+        holder = Holder()
+        self._app = make_app(settings, settings.eager_task_modules, holder)
+        self._runtime = holder.runtime = make_runtime(settings, "eager", lifeline=None)
 
-    def apply_step(name: str, task_id: str, args: dict[str, Any], _traceparent: str | None) -> None:
-        app.tasks[name].apply(args=(args,), task_id=task_id)
-
-    def run_everything() -> None:
+    def run_everything(self) -> None:
+        """Run what is queued, and what that leads to, until nothing is left."""
         while True:
-            taken = take_all(engine)
+            taken = take_all(self._runtime.engine)
             for kind, run_id, attempt in taken:
-                app.tasks[kind].apply(args=(str(run_id), attempt), task_id=f"{run_id}:{attempt}")
-            if not relay_once(engine, apply_step) and not taken:
+                self._app.tasks[kind].apply(args=(str(run_id), attempt), task_id=f"{run_id}:{attempt}")
+            if not relay_once(self._runtime.engine, self._apply_step) and not taken:
                 return
 
-    return run_everything
+    def close(self) -> None:
+        """Free what the runs left ready."""
+        self._runtime.close()
+
+    def _apply_step(self, name: str, task_id: str, args: dict[str, Any], _traceparent: str | None) -> None:
+        self._app.tasks[name].apply(args=(args,), task_id=task_id)

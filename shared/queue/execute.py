@@ -54,8 +54,9 @@ def execute(
     with bound_ids(**ids):
         claimed = _claim(runtime, kind, run_id, attempt)
         with span(f"run {kind}", traceparent=claimed.row["traceparent"], run_id=str(run_id), run_attempt=attempt):
+            _log.info("claimed", kind=kind, worker=runtime.worker)
             became, envelope = _attempt(runtime, claimed, mirror)
-        _log.info("attempt ended", outcome=became, seconds=round(time.monotonic() - claimed.began_s, 3))
+            _log.info("attempt ended", outcome=became, seconds=round(time.monotonic() - claimed.began_s, 3))
         metrics.FINISHED.labels(kind, became).inc()
         metrics.RUN_SECONDS.labels(kind).observe(time.monotonic() - claimed.began_s)
     if envelope is None:
@@ -77,7 +78,6 @@ def _claim(runtime: Runtime, kind: str, run_id: UUID, attempt: int) -> Claimed:
         raise NotOurs(f"{run_id}:{attempt}")
     metrics.CLAIMS.labels(kind).inc()
     metrics.START_SECONDS.labels(row["pool"]).observe((row["changed_at"] - row["queued_at"]).total_seconds())
-    _log.info("claimed", kind=kind, worker=runtime.worker)
     return Claimed(run_id, attempt, row["kind"], dict(row), began_s)
 
 

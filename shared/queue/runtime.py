@@ -46,6 +46,11 @@ class Runtime:
     own_process: bool
     trainers: Trainers
 
+    def close(self) -> None:
+        """At the end of the process: no trainer, no connection stays behind."""
+        self.trainers.close()
+        self.engine.dispose()
+
 
 def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) -> Runtime:
     """Build the parts. Without a lifeline it is eager mode: the process belongs to somebody else."""

@@ -140,6 +140,13 @@ class ForkServer:
             self._exits[answer["pid"]] = answer["status"]
         return pipes.trainer(answer["pid"], self)
 
+    def close(self) -> None:
+        """End the server; no trainer may be running."""
+        self.process.terminate()
+        self._reader.close()
+        self._socket.close()
+        self.process.wait()
+
     def status(self, pid: int) -> int:
         """See `Ended`."""
         while pid not in self._exits:
@@ -168,16 +175,23 @@ class Trainers:
         if self._start == "forkserver" and modules:
             self._server = ForkServer(modules)
 
+    def close(self) -> None:
+        """Let go of what is kept ready."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
     def new(self) -> Trainer:
         """A trainer that waits for its job. Raises `OSError` if none can be had."""
         if self._start == "spawn":
             return spawn_trainer()
         for _try in range(2):
             if self._server is None or self._server.process.poll() is not None:
+                self.close()
                 self.get_ready()
             try:
                 if self._server is not None:
                     return self._server.start()
             except Retryable:
-                self._server = None
+                self.close()
         raise OSError("the fork server does not stay up")

@@ -120,6 +120,7 @@ def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None
 def _arguments(settings: Settings, steps: bool) -> list[str]:
     queues = [*settings.worker_pools, *([STEPS_QUEUE] if steps else [])]
     return [
+        "--quiet",
         "worker",
         f"--hostname={settings.worker_name}@{socket.gethostname()}",
         f"--concurrency={settings.worker_slots}",
@@ -149,6 +150,8 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
 
     def child_ends(pid: int | None = None, **_signal: Any) -> None:
         metrics.forget_process(pid or os.getpid())
+        if holder.runtime is not None:
+            holder.runtime.close()
 
     def ready(**_signal: Any) -> None:
         registration.start()

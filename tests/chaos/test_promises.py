@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from shared.db.session import transaction
-from shared.queue.app import Holder, Sender, make_app
+from shared.queue.app import Sender
 from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import take_all
 from tests.conftest import MakePlatform
@@ -45,8 +45,7 @@ def test_a_message_delivered_200_times_to_3_workers_runs_once(make_platform: Mak
         platform.start_worker(name)
     run = platform.submit("test.inline", steps=3, step_s=0.05)
     assert take_all(platform.engine) == [("test.inline", run, 1)]
-    app = make_app(platform.settings, [], Holder())
-    sender = Sender(app)
+    sender = Sender(platform.settings)
     for _ in range(200):
         sender.run("test.inline", "test", run, 1, None)
     row = platform.finished(run)
