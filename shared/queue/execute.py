@@ -127,15 +127,19 @@ def _body(
     """Read the spec, find the checkpoint, run the body in its mode."""
     body = RUN_BODIES[claimed.kind]
     try:
-        with transaction(runtime.engine) as session:
-            row = session.execute(_CHECKPOINT, {"id": claimed.run_id, "attempt": claimed.attempt}).one_or_none()
-        checkpoint = Stored(row.key, row.size_bytes, row.sha256) if row else None
+        checkpoint = _newest_checkpoint(runtime, claimed) if claimed.attempt > 1 else None
         if body.mode == "supervised":
             return supervise(runtime, claimed, body, reporter, log, checkpoint, workdir, killer.set_target)
         return run_inline(runtime, claimed, resolve(body.target), reporter, log, checkpoint, workdir)
     except (SQLAlchemyError, BaseError, OSError) as error:
         _log.exception("the attempt could not be carried out")
         return Crashed(f"a dependency was away: {type(error).__name__}")
+
+
+def _newest_checkpoint(runtime: Runtime, claimed: Claimed) -> Stored | None:
+    with transaction(runtime.engine) as session:
+        row = session.execute(_CHECKPOINT, {"id": claimed.run_id, "attempt": claimed.attempt}).one_or_none()
+    return Stored(row.key, row.size_bytes, row.sha256) if row else None
 
 
 class _Killer:

@@ -3,16 +3,20 @@
 def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts) -> TrainingResult: ...
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+import structlog
+
 from shared.artifacts import ArtifactStore, Stored
 from shared.contracts.refs import RefType
 from shared.errors import Fatal, NotFound
 
+_log = structlog.get_logger(__name__)
 ArtifactRole = Literal["artifact", "checkpoint", "log"]
 
 
@@ -105,8 +109,20 @@ class RunArtifacts:
         self._record(Put(name, "checkpoint", stored, "application/octet-stream", step))
 
     def checkpoint(self) -> Path | None:
-        """The newest committed checkpoint of an earlier attempt, or None."""
-        return self._fetch(self._checkpoint.key) if self._checkpoint else None
+        """The newest committed checkpoint of an earlier attempt, or None: also where the file is gone or damaged."""
+        if self._checkpoint is None:
+            return None
+        try:
+            path = self._fetch(self._checkpoint.key)
+        except NotFound:
+            _log.warning("the checkpoint is gone; the run begins anew", key=self._checkpoint.key)
+            return None
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != self._checkpoint.sha256:
+            _log.warning("the checkpoint is damaged; the run begins anew", key=self._checkpoint.key)
+            return None
+        return path
 
     def _fetch(self, key: str) -> Path:
         return self._store.fetch(key, self.workdir / "inputs")

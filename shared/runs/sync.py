@@ -240,6 +240,12 @@ def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put])
     return True
 
 
+_LEFT = text(
+    "SELECT EXISTS (SELECT 1 FROM artifacts WHERE run_id = :id AND role = 'checkpoint') AS checkpoints, "
+    "EXISTS (SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress' OFFSET 1) AS progress"
+)
+
+
 def finish(
     session: Session,
     run_id: UUID,
@@ -264,9 +270,12 @@ def finish(
     )
     if row is None:
         return False
+    left = session.execute(_LEFT, {"id": run_id}).one()
     args = {"run_id": str(run_id)}
-    outbox.put(session, "run.cleanup", args, traceparent=row["traceparent"])
-    outbox.put(session, "run.forget_progress", args, traceparent=row["traceparent"], delay_s=_PROGRESS_KEPT_S)
+    if left.checkpoints or row["attempt"] > 1 or to != RunState.SUCCEEDED:
+        outbox.put(session, "run.cleanup", args, traceparent=row["traceparent"])
+    if left.progress:
+        outbox.put(session, "run.forget_progress", args, traceparent=row["traceparent"], delay_s=_PROGRESS_KEPT_S)
     return True
 
 
