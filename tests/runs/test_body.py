@@ -16,7 +16,8 @@ def store() -> ArtifactStore:
 
 
 def artifacts(store: ArtifactStore, folder: Path, checkpoint: Stored | None = None, **inputs: object) -> RunArtifacts:
-    return RunArtifacts(store, "run/2", folder, inputs, [].append, checkpoint)
+    recorded: list[Put] = []
+    return RunArtifacts(store, "run/2", folder, inputs, recorded.append, checkpoint)
 
 
 def test_a_checkpoint_is_read_back(store: ArtifactStore, tmp_path: Path) -> None:
