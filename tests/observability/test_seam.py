@@ -33,19 +33,22 @@ def generate(url: str, name: str = "d", **headers: str) -> UUID:
 
 
 def test_one_trace_leads_from_the_request_through_the_rows_to_the_body(platform: Platform) -> None:
-    platform.start_core()
     url = platform.start_api()
+    unwanted = generate(url, name="unwanted", traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
+    httpx.post(f"{url}/v1/runs/{unwanted}/cancel", headers=HEADERS)
+    outbox = platform.rows("SELECT traceparent FROM outbox")
+    assert [entry["traceparent"].split("-")[1] for entry in outbox] == [TRACE_ID], "a step carries its run's trace"
+
+    platform.start_core()
     platform.start_worker("g1", "services.generation.worker", FAULTLINE_WORKER_POOLS='["generation"]')
     run = generate(url, traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
     row = platform.finished(run)
     assert row["traceparent"].split("-")[1] == TRACE_ID
-    outbox = platform.rows("SELECT traceparent FROM outbox")
-    assert {entry["traceparent"].split("-")[1] for entry in outbox} == {TRACE_ID}
     ours = [
         line for line in lines(platform, "g1") if line["run_id"] == str(run) and line["logger"].startswith("shared")
     ]
     assert {"claimed", "attempt ended"} <= {line["event"] for line in ours}
-    assert {line["trace_id"] for line in ours if line["event"] != "claimed"} == {TRACE_ID}
+    assert {line["trace_id"] for line in ours} == {TRACE_ID}
 
 
 def test_every_line_of_every_process_is_json_with_ids_also_those_of_libraries(platform: Platform) -> None:

@@ -12,8 +12,8 @@ from shared.contracts.specs import Cnn1dRecipe, RandomForestRecipe, SplitSpec, T
 SEED = 7
 #: Small enough for three minutes on two cores, large enough to learn what there is to learn.
 RECIPES: tuple[RandomForestRecipe | Cnn1dRecipe, ...] = (
-    RandomForestRecipe(trees=300),
-    Cnn1dRecipe(epochs=20, patience=8),
+    RandomForestRecipe(),
+    Cnn1dRecipe(),
 )
 _SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
