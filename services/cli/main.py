@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from services.cli.lazy import Lazy, LazyGroup
-from services.cli.version import VERSION
+from shared.version import VERSION
 
 _STACK, _DATA, _RUNS, _MORE = "On this machine", "Data and models", "Runs", "More"
 

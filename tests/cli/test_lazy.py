@@ -8,7 +8,7 @@ import pytest
 
 from services.cli.lazy import load
 from services.cli.main import Root
-from services.cli.version import VERSION
+from shared.version import VERSION
 
 HEAVY = (
     "httpx",

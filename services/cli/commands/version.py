@@ -9,7 +9,7 @@ import typer
 
 from services.cli.session import Session
 from services.cli.ui.result import facts
-from services.cli.version import VERSION
+from shared.version import VERSION
 
 #: what the results of a run depend on
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "pydantic", "httpx", "rich", "typer")

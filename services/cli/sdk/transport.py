@@ -15,9 +15,9 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from services.cli.sdk.errors import ApiError, NotReachable
-from services.cli.version import VERSION
 from shared.contracts.views import Problem
 from shared.errors import UserError
+from shared.version import VERSION
 
 #: The answers of a gateway or of a server that restarts.
 RETRIED_STATUS = frozenset({502, 503, 504})
