@@ -44,11 +44,13 @@ def test_one_trace_leads_from_the_request_through_the_rows_to_the_body(platform:
     run = generate(url, traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
     row = platform.finished(run)
     assert row["traceparent"].split("-")[1] == TRACE_ID
-    ours = [
-        line for line in lines(platform, "g1") if line["run_id"] == str(run) and line["logger"].startswith("shared")
-    ]
-    assert {"claimed", "attempt ended"} <= {line["event"] for line in ours}
-    assert {line["trace_id"] for line in ours} == {TRACE_ID}
+
+    def ours() -> list[dict[str, Any]]:
+        return [line for line in lines(platform, "g1") if line["run_id"] == str(run) and "shared" in line["logger"]]
+
+    until(lambda: "attempt ended" in {line["event"] for line in ours()}, what="the end is not logged")
+    assert "claimed" in {line["event"] for line in ours()}
+    assert {line["trace_id"] for line in ours()} == {TRACE_ID}
 
 
 def test_every_line_of_every_process_is_json_with_ids_also_those_of_libraries(platform: Platform) -> None:
