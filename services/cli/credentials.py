@@ -75,14 +75,17 @@ def read(path: Path) -> Credentials | None:
     """What a file holds; None if there is none. Raises `UserError` for one that is damaged."""
     try:
         found = json.loads(path.read_text("utf-8"))
-        return Credentials(str(found["url"]), str(found["api_key"]), str(path))
-    except FileNotFoundError:
+        url, api_key = found["url"], found["api_key"]
+        if not isinstance(url, str) or not isinstance(api_key, str):
+            raise TypeError("not text")
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"The credentials in {path} cannot be read ({type(error).__name__}).",
             remedy="Remove the file, then run `faultline login` or `faultline up` again.",
         ) from error
+    return Credentials(url, api_key, str(path))
 
 
 def store(url: str, api_key: str) -> Path:

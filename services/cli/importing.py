@@ -3,7 +3,6 @@
 Used by `datasets import` and by the demo.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from uuid import UUID
 
 from services.cli.arguments import WrongArguments
 from services.cli.sdk import Client
+from shared.contracts.label_rule import compile_label_rule
 
 SUFFIXES = (".mat", ".csv")
+LONGEST_NAME = 200  #: of a file, as the API has it
 #: Several at once hide the latency of small files; more would only share one disk and one line.
 UPLOADS_AT_ONCE = 4
 
@@ -48,6 +49,12 @@ def scan(folder: Path, *, recursive: bool = False) -> Found:
             f"{str(folder)!r} holds no {' or '.join(SUFFIXES)} file.",
             remedy="Name the folder that holds the records; `--recursive` looks into folders below it.",
         )
+    odd = [path.name for path in files if not path.name.isprintable() or len(path.name) > LONGEST_NAME]
+    if odd:
+        raise WrongArguments(
+            f"{odd[0]!r} cannot be the name of a record.",
+            remedy=f"Rename it: at most {LONGEST_NAME} characters, no control characters.",
+        )
     twice = {path.name for path in files if [other.name for other in files].count(path.name) > 1}
     if twice:
         raise WrongArguments(
@@ -58,16 +65,16 @@ def scan(folder: Path, *, recursive: bool = False) -> Found:
 
 
 def match(files: Sequence[Path], rule: str) -> tuple[list[Path], list[Path]]:
-    """Files whose name fits a label rule, and the others. A rule that only the server can read fits all."""
+    """Files whose name fits a label rule, and the others. Raises `WrongArguments` for a rule that can never work."""
     if "(?P<fault>" not in rule:
         raise WrongArguments(
             "--rule has no group named `fault`.",
             remedy=r"Name the part of the file name that tells the fault, e.g. (?P<fault>[a-z]+)_\d+.",
         )
     try:
-        pattern = re.compile(rule)
-    except re.error:
-        return list(files), []
+        pattern = compile_label_rule(rule, [])
+    except ValueError as error:
+        raise WrongArguments(f"{error}.", remedy="Correct --rule.") from error
     fits = [path for path in files if pattern.search(path.name)]
     return fits, [path for path in files if path not in set(fits)]
 

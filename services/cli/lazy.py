@@ -4,8 +4,10 @@
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -94,11 +96,21 @@ class LazyGroup(Group):
         given = list(sys.argv[1:] if args is None else args)
         try:
             code = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
-        except (TyperException, FaultlineError, typer.Abort) as error:
+        except (TyperException, FaultlineError, typer.Abort, OSError) as error:
             code = load("services.cli.ui.errors:report")(error, as_json="--json" in given)
+            if isinstance(error, OSError) and error.filename is None:
+                _give_up_stdout()
         if standalone_mode:
             sys.exit(code if isinstance(code, int) else 0)
         return code
+
+
+def _give_up_stdout() -> None:
+    """What could not be written is not tried again while Python ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _command(name: str, lazy: Lazy) -> Any:

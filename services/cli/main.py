@@ -32,10 +32,11 @@ class Root(LazyGroup):
 _EPILOG = """\b
 Exit codes:
   0    done
-  1    a run failed or was cancelled
+  1    a run failed or was cancelled, or `up` could not start the stack
   2    wrong usage, or the API refused the input
   3    the API or the stack is not running or does not answer
   130  interrupted; runs go on (`faultline runs cancel RUN` stops one)
+
 \b
 Every command takes --json: results alone on stdout, errors as JSON on stderr.
 The API is found by --url/--key, else FAULTLINE_URL and FAULTLINE_API_KEY, else

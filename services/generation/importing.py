@@ -43,6 +43,7 @@ def import_dataset(spec: ImportSpec, reporter: Reporter, artifacts: RunArtifacts
     Raises `UserError` where fewer than two faults are left; `RunStopped` when asked."""
     rule = LabelRule(spec)
     staging = _Staging(spec, artifacts.workdir / "staged")
+    staging.notes += rule.notes
     total = len(spec.uploads)
     for position, upload in enumerate(spec.uploads):
         check_stop(reporter)
@@ -98,12 +99,9 @@ class _Staging:
         if raw.shaft_speed_rpm is None:
             given = f"{speed_rpm:g} rpm as given" if speed_rpm else "unknown"
             notes.append(f"{name}: the file names no shaft speed; {given}.")
-        try:
-            decision = decide_sample_rate(raw.signal_CL[0], spec.sample_rate_candidates_hz, speed_rpm)
-        except UserError as error:
-            raise UserError(f"{name}: {error.message}", remedy=error.remedy) from error
+        decision = decide_sample_rate(raw.signal_CL[0], spec.sample_rate_candidates_hz, speed_rpm)
         rate_hz = decision.sample_rate_hz
-        if len(spec.sample_rate_candidates_hz) > 1:
+        if len(decision.evidence) > 1:
             notes.append(
                 f"{name}: {rate_hz:g} Hz by its shaft line at {decision.shaft_line_hz:.2f} Hz"
                 f" (confidence {decision.confidence:.4f})."
@@ -118,7 +116,10 @@ class _Staging:
             notes.append(f"{name}: resampled to {self.target_hz:g} Hz with anti-aliasing.")
         signal_CL = resample_CL(raw.signal_CL, rate_hz, self.target_hz)
         if signal_CL.shape[1] < MIN_SAMPLES:
-            raise UserError(f"{name}: {signal_CL.shape[1]} samples after resampling.", remedy="Send a longer record.")
+            raise UserError(
+                f"{name}: {signal_CL.shape[1]} samples at {self.target_hz:g} Hz; {MIN_SAMPLES} are the least.",
+                remedy="Send a longer record, or raise target_sample_rate_hz.",
+            )
         return signal_CL, speed_rpm, notes
 
     def _refuse_repeated(self, name: str, signal_CL: Signal) -> None:

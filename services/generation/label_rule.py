@@ -40,6 +40,16 @@ class LabelRule:
         self._pattern = compile_label_rule(spec.label_rule, spec.unit_labels)
         self._spec = spec
 
+    @property
+    def notes(self) -> list[str]:
+        """What of the rule does less than one might think."""
+        unused = sorted(_RESERVED & set(self._pattern.groupindex) - set(self._spec.unit_labels))
+        return [
+            f"The group {name!r} of label_rule is left out, its name has a meaning of its own; rename it to keep it as"
+            " a label, or list it in unit_labels to let it name the physical unit."
+            for name in unused
+        ]
+
     def name(self, file_name: str) -> Named:
         """Read one file name, without its folders. Raises `UserError` where the rule finds no fault in it."""
         base = PurePosixPath(file_name.replace("\\", "/")).name

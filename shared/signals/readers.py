@@ -16,8 +16,11 @@ from shared.errors import TooLarge, UserError
 from shared.signals.mat_file import RawRecord, read_mat, remedy_for_name
 from shared.signals.mat_file import checked_record as _checked_record
 
-#: Text of one CSV file held in memory at once.
-_MAX_CSV_BYTES = 1 << 30
+#: Text of one CSV file held in memory at once; reading it takes some eight times as much.
+_MAX_CSV_BYTES = 256 << 20
+#: Text whose lines are measured at once.
+_BLOCK = 4 << 20
+_DECIMALS = "A decimal comma is read only where semicolons separate the columns."
 _NOT_NUMBER = re.compile(r"could not convert string (.*) to float64 at row (\d+), column (\d+)")
 
 
@@ -52,9 +55,11 @@ def read_csv(path: Path, name: str, channels: Sequence[str]) -> RawRecord:
         raise UserError(f"{name}: no values below the header.", remedy="Export the record again, with its samples.")
     body = body.replace('"', "")
     offset = 2 if has_header else 1
-    _check_widths(name, body, separator, len(cells), offset)
+    data = body.encode()
+    _check_widths(name, data, separator, len(cells), offset)
+    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n")
     try:
-        values = np.loadtxt(io.StringIO(body), delimiter=separator, comments=None, usecols=columns, ndmin=2)
+        values = np.loadtxt(lines, delimiter=separator, comments=None, usecols=columns, ndmin=2)
     except ValueError as error:
         raise _bad_cell(name, str(error), body, offset) from error
     return _checked_record(name, list(zip(channels, values.T, strict=True)), None, [])
@@ -90,7 +95,7 @@ def _columns(name: str, cells: list[str], channels: Sequence[str], has_header: b
         if len(cells) != len(channels):
             raise UserError(
                 f"{name}: {len(cells)} columns without a header for {len(channels)} channels.",
-                remedy="Add a header line with the column names, or name one channel per column.",
+                remedy=f"Add a header line with the column names, or name one channel per column. {_DECIMALS}",
             )
         return list(range(len(cells)))
     columns = []
@@ -105,23 +110,27 @@ def _columns(name: str, cells: list[str], channels: Sequence[str], has_header: b
     return columns
 
 
-def _check_widths(name: str, body: str, separator: str, width: int, offset: int) -> None:
+def _check_widths(name: str, body: bytes, separator: str, width: int, offset: int) -> None:
     """Refuse rows with another number of cells than the first line; blank lines are skipped later."""
-    data: NDArray[np.uint8] = np.frombuffer(body.rstrip("\n").encode() + b"\n", dtype=np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    separators = np.diff(np.cumsum(data == ord(separator))[ends], prepend=0)
-    lengths = np.diff(ends, prepend=-1) - 1
-    wrong = np.flatnonzero((separators != width - 1) & (lengths > 0))
-    if len(wrong):
-        line = int(wrong[0])
-        raise UserError(
-            f"{name}: line {line + offset} has {separators[line] + 1} cells where the first line has {width}.",
-            remedy="Export the record again; every line needs the same number of cells.",
-        )
+    begin, line = 0, offset
+    while begin < len(body):
+        end = body.rfind(b"\n", begin, begin + _BLOCK) + 1 or body.find(b"\n", begin) + 1 or len(body)
+        data: NDArray[np.uint8] = np.frombuffer(body[begin:end].removesuffix(b"\n") + b"\n", dtype=np.uint8)
+        ends = np.flatnonzero(data == ord("\n"))
+        separators = np.diff(np.cumsum(data == ord(separator), dtype=np.int32)[ends], prepend=0)
+        lengths = np.diff(ends, prepend=-1) - 1
+        wrong = np.flatnonzero((separators != width - 1) & (lengths > 0))
+        if len(wrong):
+            first = int(wrong[0])
+            raise UserError(
+                f"{name}: line {line + first} has {separators[first] + 1} cells where the first line has {width}.",
+                remedy=f"Export the record again; every line needs the same number of cells. {_DECIMALS}",
+            )
+        begin, line = end, line + len(ends)
 
 
 def _bad_cell(name: str, problem: str, body: str, offset: int) -> UserError:
-    remedy = "Leave only numbers below one header line."
+    remedy = f"Leave only numbers below one header line. {_DECIMALS}"
     match = _NOT_NUMBER.search(problem)
     if match is None:
         return UserError(f"{name}: {problem}", remedy=remedy)

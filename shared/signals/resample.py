@@ -29,8 +29,10 @@ def resample_CL(signal_CL: NDArray[np.float32], from_hz: float, to_hz: float) ->
         return signal_CL
     ratio = Fraction(to_hz / from_hz).limit_denominator(_MAX_FACTOR)
     if ratio.numerator > _MAX_FACTOR or ratio == 0 or abs(float(ratio) * from_hz / to_hz - 1) > 1e-9:
+        far = not 1 / _MAX_FACTOR <= to_hz / from_hz <= _MAX_FACTOR
+        why = f"more than {_MAX_FACTOR} times apart" if far else "their ratio is no fraction of small integers"
         raise UserError(
-            f"{from_hz:g} Hz cannot be resampled to {to_hz:g} Hz: their ratio is no fraction of small integers.",
+            f"{from_hz:g} Hz cannot be resampled to {to_hz:g} Hz: {why}.",
             remedy="Choose a target_sample_rate_hz that divides the rates of the records, e.g. the smallest of them.",
         )
     signal: NDArray[np.float64] = signal_CL.astype(np.float64)
@@ -40,4 +42,10 @@ def resample_CL(signal_CL: NDArray[np.float32], from_hz: float, to_hz: float) ->
     # Any: scipy-stubs leaves arrays out of the allowed windows.
     filter_T: Any = scipy.signal.firwin(2 * _HALF_TAPS * longer + 1, _CUTOFF / longer, window=("kaiser", _KAISER_BETA))
     resampled = scipy.signal.resample_poly(centred, ratio.numerator, ratio.denominator, axis=1, window=filter_T)
+    limit = float(np.finfo(np.float32).max)
+    if float(np.abs(resampled + mean_C1).max()) > limit:
+        raise UserError(
+            f"Resampling to {to_hz:g} Hz gives values beyond {limit:.3g}.",
+            remedy="Export the record in a larger unit: such values are no vibration.",
+        )
     return np.asarray(resampled + mean_C1, dtype=np.float32)

@@ -1,6 +1,7 @@
 """Commands from the outside: what they print, what they send, how they exit."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from shared.contracts.views import LogLine
 from tests.cli.fake_api import FakeApi
 
 Faultline = Callable[..., Result]
+
+#: the backtracking of `re` takes exponential time for it
+EVIL_RULE = r"(?P<fault>_(a+)+)\.x"
 
 
 @pytest.fixture
@@ -313,3 +317,39 @@ def test_an_error_of_the_server_cannot_paint_the_terminal(faultline: Faultline, 
     assert "\x1b" not in result.stderr
     assert "\x07" not in result.stderr
     assert "[bold]" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["", ".", "..", "../runs", "a/b?c", "\udcff", "\x1b[31m"])
+@pytest.mark.parametrize("noun", ["datasets", "models"])
+def test_a_word_that_can_be_no_name_is_not_found_and_asks_nothing_else(
+    faultline: Faultline, api: FakeApi, noun: str, word: str
+):
+    result = faultline(noun, "show", word)
+    assert result.exit_code == 2
+    assert "Nothing can be named" in result.stderr
+    assert api.requests == []
+
+
+def test_a_rule_is_matched_as_the_server_does_and_never_takes_exponential_time(
+    faultline: Faultline, api: FakeApi, tmp_path: Path
+):
+    (tmp_path / f"ball_{'a' * 60}!.csv").write_text("1")
+    started = time.monotonic()
+    result = faultline("datasets", "import", str(tmp_path), "--name", "d", "--rate", "12000", "--rule", EVIL_RULE)
+    assert time.monotonic() - started < 5
+    assert result.exit_code == 2
+    assert "No file name fits the rule" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["ball\x1b[31m.csv", "ball\u202e.csv", f"ball{'b' * 210}.csv"])
+def test_a_file_name_that_the_api_would_refuse_is_told_before_anything_is_sent(
+    faultline: Faultline, api: FakeApi, tmp_path: Path, name: str
+):
+    (tmp_path / "ok.csv").write_text("1")
+    (tmp_path / name).write_text("1")
+    words = ["--name", "d", "--rate", "12000", "--rule", "(?P<fault>[a-z]+)"]
+    result = faultline("datasets", "import", str(tmp_path), *words)
+    assert result.exit_code == 2
+    assert "Rename it" in result.stderr
+    assert "\x1b[31m" not in result.stderr
+    assert api.requests == []

@@ -108,3 +108,17 @@ def test_login_tells_that_a_local_stack_is_asked_first(faultline: Callable[..., 
 def test_the_login_folder_is_made_for_its_owner_only(tmp_path: Path):
     store(FAR, "k")
     assert stat.S_IMODE(login_file().parent.stat().st_mode) == 0o700
+
+
+def test_a_credentials_file_whose_values_are_no_text_is_named():
+    stack_file().parent.mkdir(parents=True, exist_ok=True)
+    stack_file().write_text(json.dumps({"url": 5, "api_key": None}))
+    with pytest.raises(UserError, match=r"credentials\.json"):
+        resolve(None, None)
+
+
+def test_a_state_folder_that_is_a_file_holds_no_credentials():
+    stack_file().parent.parent.mkdir(parents=True, exist_ok=True)
+    stack_file().parent.write_text("a file")
+    with pytest.raises(NotLoggedIn):
+        resolve(None, None)

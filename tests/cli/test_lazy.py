@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,25 @@ def test_a_mistyped_command_is_answered_with_the_near_one(faultline):
     result = faultline("trian")
     assert result.exit_code == 2
     assert "Did you mean 'train'?" in result.stderr
+
+
+def test_help_holds_no_control_signs(faultline):
+    assert faultline("--help").stdout.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("words", [["version"], ["version", "--json"]])
+def test_an_output_that_cannot_be_written_is_told_in_a_panel(words: list[str]):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_output_is_no_error():
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m services.cli version >&-"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -8,13 +8,13 @@ import pytest
 from services.cli.ui.curve import bounds, braille, curve
 from services.cli.ui.picture import Picture
 from services.cli.ui.result import scores_picture
-from services.cli.ui.tables import result_picture
+from services.cli.ui.tables import result_picture, runs_table
 from services.cli.ui.text import ago, console, duration, number, percent, safe, short_id, size
 from services.cli.ui.watch import PlainLines, live_view, plain_line
 from shared.contracts.states import RunState
 from shared.contracts.views import EventView, MetricPoint
 from tests.cli import results
-from tests.cli.fake_api import NOW, story
+from tests.cli.fake_api import NOW, FakeApi, story
 
 RUN = UUID("01a20bb5-2f0e-7349-a33d-feddb01c57ea")
 
@@ -198,3 +198,16 @@ def test_no_control_sign_survives(sign: str):
 
 def test_line_ends_of_a_message_are_kept_where_it_has_room():
     assert safe("a\nb\r", lines=True) == "a\nb\\r"
+
+
+def test_a_narrow_terminal_shows_what_a_run_is_and_how_it_stands(monkeypatch: pytest.MonkeyPatch):
+    api = FakeApi()
+    api.submit("dataset.generate", {"name": "bearings-of-the-mill"})
+    monkeypatch.setenv("COLUMNS", "40")
+    runs = list(api.runs.values())
+    narrow = drawn(runs_table(runs))
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert narrow.split()[:3] == ["run", "name", "state"]
+    assert short_id(runs[0].id) in narrow
+    monkeypatch.setenv("COLUMNS", "110")
+    assert "asked" in drawn(runs_table(runs))

@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from services.cli.stack import serve
 from services.cli.stack.control import report, running, stop
+from services.cli.stack.folders import FolderError
 from services.cli.stack.life import Life
 from services.cli.stack.parts import Part, platform
 from services.cli.stack.processes import Start, birth
 from services.cli.stack.state import StateFolder, rotate
+from services.cli.stack.supervisor import StartFailed
 from tests.cli.stack_harness import SLEEPER, await_true, stack
 
 #: says in a file when it is asked to stop
@@ -326,3 +329,32 @@ def test_a_large_log_is_moved_aside_at_the_next_start(tmp_path: Path) -> None:
         rotate(log)
     kept = {path.name: path.read_text()[0] for path in tmp_path.iterdir()}
     assert kept == {"api.log.1": "e", "api.log.2": "d", "api.log.3": "c"}
+
+
+@pytest.mark.parametrize("command", [["up"], ["up", "--detach"], ["down"]])
+def test_a_state_folder_that_cannot_be_one_is_told_without_a_traceback(tmp_path: Path, command: list[str]) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    environment = {**os.environ, "FAULTLINE_STATE_DIR": str(taken)}
+    argv = [sys.executable, "-m", "services.cli", *command]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "FAULTLINE_STATE_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "70000", "\u0663"])
+def test_a_port_that_is_none_is_told(tmp_path: Path, port: str) -> None:
+    with pytest.raises(StartFailed, match="FAULTLINE_API_PORT"):
+        serve._listen(StateFolder(tmp_path), {"FAULTLINE_API_PORT": port}, None)
+
+
+def test_a_remembered_address_that_is_none_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "credentials.json").write_text('{"url": "http://127.0.0.1:99999999", "api_key": "x"}')
+    serve._listen(StateFolder(tmp_path), {}, None).close()
+
+
+def test_credentials_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    (tmp_path / "credentials.json").mkdir()
+    with pytest.raises(FolderError, match=r"credentials\.json"):
+        StateFolder(tmp_path).save_credentials("http://127.0.0.1:1", "key")

@@ -174,3 +174,27 @@ def test_importing_twice_gives_the_same_digest_whatever_the_order_of_time(tmp_pa
         uploads = send(run, "ir-1-0.mat", "or-2-0.mat")
         digests.add(import_dataset(spec(uploads), RecordingReporter(), run.artifacts()).digest)
     assert len(digests) == 1
+
+
+def test_one_candidate_named_twice_is_no_decision_to_be_told(run):
+    uploads = send(run, "ir-1-0.mat", "or-2-0.mat")
+    result = import_dataset(
+        spec(uploads, sample_rate_candidates_hz=[12_000, 12_000]), RecordingReporter(), run.artifacts()
+    )
+    assert not [note for note in result.notes if "confidence" in note]
+
+
+def test_a_group_named_unit_that_names_no_unit_is_told(run):
+    uploads = send(run, "ir-1-0.mat", "or-2-0.mat")
+    rule = r"^(?P<fault>[a-z]+)-(?P<unit>\d)"
+    result = import_dataset(spec(uploads, label_rule=rule, unit_labels=[]), RecordingReporter(), run.artifacts())
+    assert "unit_labels" in next(note for note in result.notes if "'unit'" in note)
+    result = import_dataset(spec(uploads, label_rule=rule, unit_labels=["unit"]), RecordingReporter(), run.artifacts())
+    assert not [note for note in result.notes if "'unit'" in note]
+
+
+def test_a_record_that_resampling_makes_too_short_is_rejected_with_the_rate(run):
+    uploads = send(run, "ir-1-0.mat", "or-2-0.mat", samples=1100)
+    with pytest.raises(UserError, match="550 samples at 6000 Hz") as caught:
+        import_dataset(spec(uploads, target_sample_rate_hz=6000), RecordingReporter(), run.artifacts())
+    assert "target_sample_rate_hz" in caught.value.remedy

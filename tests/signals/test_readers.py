@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -261,6 +262,7 @@ def test_a_csv_without_a_header_needs_one_column_per_channel(tmp_path):
         ("DE_time,x\n1,2\n\nbroken,4\n", "'broken' in line 4, column 1 is not a number"),
         ("DE_time,x\n1,2\n,4\n", "in line 3, column 1 is not a number"),
         ("DE_time\n1\n2\n", "2 samples; 1024"),
+        ("DE_time\n" + "1\n" * 9_000_000 + "2,5\n", "line 9000002 has 2 cells"),
         ("DE_time\n" + "nan\n" * 2000, "NaN or infinite at 2000 samples"),
         ("DE_time\n" + "5\n" * 2000, "constant"),
         (b"DE_time\n\xff\xfe1\n", "not UTF-8"),
@@ -270,6 +272,24 @@ def test_a_csv_without_a_header_needs_one_column_per_channel(tmp_path):
 )
 def test_a_broken_csv_is_refused_with_file_and_place(tmp_path, text, match):
     refused(csv(tmp_path, text), match)
+
+
+@pytest.mark.parametrize("text", ["0,5\n1,5\n", "DE_time\n0,5\n", "t\tDE_time\n1\t0,5\n"])
+def test_a_decimal_comma_without_semicolons_is_refused_with_what_to_do(tmp_path, text):
+    with pytest.raises(UserError) as caught:
+        read(csv(tmp_path, text))
+    assert "decimal comma" in caught.value.remedy
+
+
+def test_reading_a_csv_takes_no_more_than_some_times_its_size(tmp_path):
+    path = csv(tmp_path, "DE_time\n" + "-0.123456\n0.5\n" * 400_000)
+    tracemalloc.start()
+    try:
+        read(path)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 16 * path.stat().st_size
 
 
 def test_other_endings_are_refused_and_endings_ignore_case(tmp_path):

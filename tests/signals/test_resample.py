@@ -44,3 +44,14 @@ def test_equal_rates_change_nothing():
 def test_rates_without_a_small_ratio_are_refused(rates):
     with pytest.raises(UserError):
         resample_CL(tone(100, 12_000), *rates)
+
+
+def test_rates_too_far_apart_are_refused_for_that_reason():
+    with pytest.raises(UserError, match="times apart"):
+        resample_CL(np.ones((1, 2000), dtype=np.float32), 10_000_000, 100)
+
+
+def test_values_that_overflow_by_resampling_are_refused_and_never_infinite():
+    edge = np.float32(3.3e38) * np.sign(np.random.default_rng(0).standard_normal((1, 4000))).astype(np.float32)
+    with pytest.raises(UserError, match="beyond"):
+        resample_CL(edge, 12_000, 6000)

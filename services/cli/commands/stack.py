@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from services.cli.stack.control import detach, document, report, running, stop
 from services.cli.stack.events import Event, Tell
 from services.cli.stack.serve import serve
 from services.cli.stack.state import StackState, StateFolder, state_folder
+from services.cli.ui.listing import Listing
 from services.cli.ui.text import console, duration, safe, size
 
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, nothing else there.")]
@@ -115,12 +115,9 @@ def _places(out: Console, url: str, folder: StateFolder) -> None:
     out.print(Text("  logs  ", style="quiet").append(str(folder.path / "logs")))
 
 
-def _table(state: StackState) -> Table:
-    table = Table(box=None, padding=(0, 2), pad_edge=True)
-    for name in ("part", "state"):
-        table.add_column(name)
-    for name in ("pid", "restarts", "uptime", "memory"):
-        table.add_column(name, justify="right")
+def _table(state: StackState) -> Listing:
+    numbers = ("pid", "restarts", "uptime", "memory")
+    table = Listing("part", "state", *numbers, right=numbers, least=("restarts", "pid", "uptime", "memory"))
     for part in report(state):
         table.add_row(
             part.name,

@@ -20,6 +20,7 @@ from services.cli.sdk.runs import RunCalls
 from services.cli.sdk.transport import Transport, parse
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
 from shared.contracts.views import DatasetView, MeView, ModelView, Page, RunView, UploadView, WorkerView
+from shared.errors import NotFound
 
 
 class _DataCalls:
@@ -46,7 +47,7 @@ class _DataCalls:
 
     def dataset(self, ref: str) -> DatasetView:
         """One dataset by id or name."""
-        return parse(DatasetView, self.http.get(f"/v1/datasets/{quote(ref, safe='')}"))
+        return parse(DatasetView, self.http.get(f"/v1/datasets/{_segment(ref)}"))
 
 
 class _ModelCalls:
@@ -68,7 +69,7 @@ class _ModelCalls:
 
     def model(self, ref: str) -> ModelView:
         """One model by id or name."""
-        return parse(ModelView, self.http.get(f"/v1/models/{quote(ref, safe='')}"))
+        return parse(ModelView, self.http.get(f"/v1/models/{_segment(ref)}"))
 
 
 class Client(RunCalls, _DataCalls, _ModelCalls):
@@ -121,6 +122,13 @@ class _Watched(io.FileIO):
         if self._report is not None:
             self._report(self.tell())
         return chunk
+
+
+def _segment(ref: str) -> str:
+    """A name or id as one part of an address. Raises `NotFound` for what would be more, or less, than that."""
+    if ref in {"", ".", ".."} or "/" in ref or not ref.isprintable():
+        raise NotFound(f"Nothing can be named {ref!r}.", remedy="Give a name or an id; `list` shows those that exist.")
+    return quote(ref, safe="")
 
 
 def _submit(http: Transport, path: str, spec: Spec, pool: str | None, priority: int) -> RunView:

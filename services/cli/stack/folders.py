@@ -18,15 +18,20 @@ _LOOK_S = 0.02
 class FolderError(FaultlineError):
     """A folder of the local stack cannot be used."""
 
+    exit_code = 1
     remedy = "Remove it, or choose another with FAULTLINE_STATE_DIR or TMPDIR."
 
 
 def hold(path: Path, *, timeout_s: float = 0.0) -> int | None:
     """Take the lock at `path`; a descriptor, or None if another has it to the end of the wait.
 
-    The lock lasts as long as any process has the descriptor open, so it can be handed down to a child.
+    The lock lasts as long as any process has the descriptor open, so it can be handed down to a child. Raises
+    `FolderError` where there can be no such file.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FolderError(f"{path.parent} cannot be used: {error.strerror}.") from error
     deadline = time.monotonic() + timeout_s
     while True:
         try:

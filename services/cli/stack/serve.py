@@ -66,11 +66,10 @@ def _listen(folder: StateFolder, environment: Mapping[str, str], port: int | Non
     """The API's address, held by the supervisor so that it outlives an API process. The last port is taken again
     if it is free, unless one is asked for."""
     host = environment.get("FAULTLINE_API_HOST") or "127.0.0.1"
-    asked = port if port is not None else int(environment.get("FAULTLINE_API_PORT") or 0)
+    asked = port if port is not None else _port(environment.get("FAULTLINE_API_PORT") or "0")
     if not asked:
-        last = urlsplit(folder.credentials().get("url", "")).port or 0
-        with suppress(OSError):
-            return _bound(host, last)
+        with suppress(OSError, ValueError):
+            return _bound(host, urlsplit(folder.credentials().get("url", "")).port or 0)
     try:
         return _bound(host, asked)
     except OSError as error:
@@ -78,6 +77,12 @@ def _listen(folder: StateFolder, environment: Mapping[str, str], port: int | Non
             f"The API cannot listen on {host}:{asked}: {error.strerror}.",
             remedy="Choose another with `faultline up --port`, or leave it out for a free one.",
         ) from error
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and text.isascii() and int(text) <= 65_535:
+        return int(text)
+    raise StartFailed(f"FAULTLINE_API_PORT is {text!r}, which is no port.", remedy="Set it to 0 to 65535, or unset it.")
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.cli.stack.folders import hold
+from services.cli.stack.folders import FolderError, hold
 
 ROOT = Path(__file__).resolve().parents[3]
 _LOG_LIMIT_BYTES = 5 << 20
@@ -51,10 +51,16 @@ class StateFolder:
     path: Path
 
     def create(self) -> None:
-        """Make it. Others may pass through, because the database's user must, but not look around."""
-        (self.path / "logs").mkdir(parents=True, exist_ok=True)
-        self.path.chmod(0o711)
-        (self.path / "logs").chmod(0o700)
+        """Make it. Others may pass through, because the database's user must, but not look around.
+
+        Raises `FolderError` where that is not possible.
+        """
+        try:
+            (self.path / "logs").mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o711)
+            (self.path / "logs").chmod(0o700)
+        except OSError as error:
+            raise FolderError(f"{self.path} cannot be the state folder: {error.strerror}.") from error
 
     def lock(self, *, timeout_s: float = 0.0) -> int | None:
         """The supervisor's lock; None if another has it."""
@@ -88,7 +94,10 @@ class StateFolder:
 
     def save_credentials(self, url: str, api_key: str) -> None:
         """Keep them for the next start and for the command line."""
-        write_json(self.path / "credentials.json", {"url": url, "api_key": api_key})
+        try:
+            write_json(self.path / "credentials.json", {"url": url, "api_key": api_key})
+        except OSError as error:
+            raise FolderError(f"{self.path / 'credentials.json'} cannot be written: {error.strerror}.") from error
 
 
 def state_folder(environment: Mapping[str, str]) -> StateFolder:

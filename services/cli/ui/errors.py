@@ -50,6 +50,9 @@ def explain(error: Exception) -> Explained:
     if isinstance(error, FaultlineError):
         code = REFUSED if isinstance(error, UserError) else NOT_REACHABLE
         return Explained("Not done", error.message, error.remedy, getattr(error, "exit_code", code))
+    if isinstance(error, OSError):
+        why = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+        return Explained("Not done", why, "Make room or set the permissions, then call it again.", NOT_REACHABLE)
     if isinstance(error, typer.Abort):
         return Explained("Not done", "It was called off.", "Call it again when ready.", REFUSED, calm=True)
     assert isinstance(error, TyperException)

@@ -3,29 +3,21 @@
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from services.cli.ui.listing import Listing
 from services.cli.ui.result import confusion_picture, dataset_picture, facts, scores_picture, training_picture
 from services.cli.ui.text import ago, duration, percent, plural, safe, short_id, state_text
 from shared.contracts.results import DatasetResult, EvaluationResult, TrainingResult
 from shared.contracts.views import DatasetView, ModelView, RunView, WorkerView
 
 
-def listing(*columns: str, right: Sequence[str] = ()) -> Table:
-    """An empty table in the manner of all lists."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
-
-
 def runs_table(runs: Sequence[RunView]) -> RenderableType:
     """Runs, newest first."""
-    table = listing("run", "kind", "name", "state", "done", "stage", "took", "asked", right=("done", "took"))
+    columns = ("run", "kind", "name", "state", "done", "stage", "took", "asked")
+    table = Listing(*columns, right=("done", "took"), least=("asked", "took", "stage", "done", "kind"))
     for run in runs:
         table.add_row(
             Text(short_id(run.id), style="key"),
@@ -88,7 +80,8 @@ def result_picture(kind: str, result: dict[str, object]) -> RenderableType:
 
 def datasets_table(datasets: Sequence[DatasetView]) -> RenderableType:
     """Datasets, newest first."""
-    table = listing("name", "state", "records", "units", "faults", "made", right=("records", "units"))
+    columns = ("name", "state", "records", "units", "faults", "made")
+    table = Listing(*columns, right=("records", "units"), least=("made", "units", "faults", "records"))
     for dataset in datasets:
         result = dataset.result or {}
         faults = result.get("faults")
@@ -118,7 +111,8 @@ def dataset_view(dataset: DatasetView) -> RenderableType:
 
 def models_table(models: Sequence[ModelView]) -> RenderableType:
     """Models, newest first."""
-    table = listing("name", "state", "type", "dataset", "validation", "held out", "made", right=("validation",))
+    columns = ("name", "state", "type", "dataset", "validation", "held out", "made")
+    table = Listing(*columns, right=("validation",), least=("made", "type", "held out", "dataset", "validation"))
     for model in models:
         result = model.result or {}
         accuracy, split = result.get("validation_accuracy"), result.get("split")
@@ -150,7 +144,8 @@ def model_view(model: ModelView) -> RenderableType:
 
 def workers_table(workers: Sequence[WorkerView]) -> RenderableType:
     """Workers and their load."""
-    table = listing("worker", "state", "pools", "busy", "heartbeat", "version", right=("busy",))
+    columns = ("worker", "state", "pools", "busy", "heartbeat", "version")
+    table = Listing(*columns, right=("busy",), least=("version", "heartbeat", "pools"))
     for worker in workers:
         state = Text("draining", "wait") if worker.draining else Text("alive", "good")
         table.add_row(

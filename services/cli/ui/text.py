@@ -6,6 +6,8 @@ Text of others is shown, never obeyed: our consoles read no markup, and `safe` s
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -45,9 +47,10 @@ _STATE_STYLES = {
 
 def console(*, stderr: bool = False) -> Console:
     """Console of this process."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(stderr=stderr, theme=_THEME, markup=False, highlight=False, emoji=False, width=width)
+    stream: TextIO | None = sys.stderr if stderr else sys.stdout
+    nowhere = Path(os.devnull).open("w") if stream is None else None  # noqa: SIM115 - open as long as we are
+    width = None if "COLUMNS" in os.environ or (stream is not None and stream.isatty()) else _PIPE_WIDTH
+    return Console(file=nowhere, stderr=stderr, theme=_THEME, markup=False, highlight=False, emoji=False, width=width)
 
 
 def safe(value: object, *, lines: bool = False) -> str:
