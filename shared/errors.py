@@ -67,5 +67,11 @@ class Retryable(FaultlineError):
         self.delay_s = delay_s
 
 
+class StoreAway(Retryable):
+    """The artifact store does not take or give files now."""
+
+    remedy = "Free space in the store, or bring it back; then try again."
+
+
 class Fatal(FaultlineError):
     """A promise of the system does not hold; a person must look."""

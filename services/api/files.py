@@ -58,7 +58,11 @@ def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: Ident
 def _safe_name(given: str) -> str:
     """The name without folders; labels are read from it, so it must be printable and short."""
     name = PurePosixPath(given.replace("\\", "/")).name
-    if not 1 <= len(name) <= 200 or not name.isprintable() or not name.lower().endswith(_ENDINGS):
+    if len(name) > 200 or not name.isprintable():
+        raise UserError(
+            f"{name[:80]!r} is no name for a record.", remedy="Rename it: at most 200 characters, all printable."
+        )
+    if not name.lower().endswith(_ENDINGS):
         raise UserError(
             f"{name[:80]!r} is not a record that can be imported.", remedy="Send files that end in .mat or .csv."
         )

@@ -1,5 +1,6 @@
 """One error shape for everything that goes wrong: RFC 9457 with a remedy."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from shared.contracts.views import Problem
-from shared.errors import FaultlineError, UserError
+from shared.errors import FaultlineError, Retryable, UserError
 
 _log = structlog.get_logger(__name__)
 _TITLES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 405: "Method not allowed", 409: "Conflict"}
@@ -67,7 +68,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(_request: Request, error: HTTPException) -> Response:
-        remedy = "See /docs for the routes of this server." if error.status_code in {404, 405} else "See the detail."
+        remedy = "Send valid JSON in UTF-8, or a multipart form with one `file`."
+        if error.status_code in {404, 405}:
+            remedy = "See /docs for the routes of this server."
         return problem(error.status_code, str(error.detail), remedy, headers=dict(error.headers or {}))
 
     @app.exception_handler(OperationalError)
@@ -75,6 +78,10 @@ def install(app: FastAPI) -> None:
     def away(_request: Request, error: Exception) -> Response:
         _log.warning("the database is away", error=str(error)[:300])
         return problem(503, "The database does not answer now.", "Try again soon.", headers={"Retry-After": "2"})
+
+    @app.exception_handler(Retryable)
+    def later(_request: Request, error: Retryable) -> Response:
+        return problem(503, error.message, error.remedy, headers={"Retry-After": str(math.ceil(error.delay_s))})
 
     @app.exception_handler(FaultlineError)
     @app.exception_handler(DBAPIError)

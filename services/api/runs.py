@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.api.deps import After, IdentityDep, Limit, PartsDep, SessionDep
 from services.api.views import find_run, page_of, run_view, wait_reason
@@ -17,6 +18,7 @@ from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, Run
 from shared.db.models import Artifact, Run, RunMetric
 from shared.db.session import transaction
 from shared.runs.cancel import request_cancel
+from shared.runs.reporter import MAX_METRIC_NAMES
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=20)]
@@ -65,7 +67,7 @@ def list_metrics(
     session: SessionDep,
     identity: IdentityDep,
     after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 5000,
+    limit: Annotated[int, Query(ge=MAX_METRIC_NAMES, le=10_000)] = 5000,
 ) -> Page[MetricPoint]:
     """Points behind step `after`, in order; of a resumed run the newest attempt's value of each step."""
     find_run(session, identity.project_id, run_id)
@@ -73,19 +75,14 @@ def list_metrics(
         select(RunMetric)
         .where(RunMetric.run_id == run_id, RunMetric.step > after)
         .order_by(RunMetric.step, RunMetric.name, RunMetric.attempt.desc())
-        .distinct(RunMetric.step, RunMetric.name)
+        .ext(distinct_on(RunMetric.step, RunMetric.name))
         .limit(limit + 1)
     ).all()
-    items = [
-        MetricPoint(
-            name=row.name, step=row.step, value=None if row.value != row.value else row.value, attempt=row.attempt
-        )
-        for row in rows
-    ]
+    items = [MetricPoint(name=row.name, step=row.step, value=finite(row.value), attempt=row.attempt) for row in rows]
     if len(items) <= limit:
         return Page(items=items)
     last = items[limit].step  #: the page ends with a whole step, so that the cursor is a step
-    whole = [item for item in items if item.step < last] or items[:limit]
+    whole = [item for item in items if item.step < last]
     return Page(items=whole, next_cursor=str(whole[-1].step))
 
 

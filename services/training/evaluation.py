@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.folds import check_dataset, check_folds
 from services.training.leaks import leak_sentences, pooled_report
 from services.training.model_files import ModelCard, SplitFile, load_model, read_card, read_split
 from services.training.scores import Predictions, interval_method, scored
+from services.training.signals import signal_reader
 from services.training.windows import WindowSet, cut, whole
-from shared.contracts.results import EvaluationResult
+from shared.contracts.results import EvaluationResult, Scores
 from shared.contracts.specs import EvaluationSpec
 from shared.errors import UserError
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
 from shared.signals.dataset import Dataset, RecordInfo
-
-REMEDY_FOLDS = "Evaluate models together only if they are folds of one experiment; otherwise one evaluation for each."
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,15 @@ class Fold:
 def evaluate_model(spec: EvaluationSpec, reporter: Reporter, artifacts: RunArtifacts) -> EvaluationResult:
     """Score the models of `spec` on their test sides.
 
-    Raises `UserError` if they are not folds of one experiment, `RunStopped` when the reporter says so."""
+    Raises `UserError` if they are not folds of one experiment or do not fit their dataset, `RunStopped` when the
+    reporter says so."""
     inputs = [artifacts.input(model_id) for model_id in spec.model_ids]
     cards = [read_card(model.path) for model in inputs]
     splits = [read_split(model.path) for model in inputs]
     check_folds(cards, splits)
     dataset = Dataset.open(artifacts.input(cards[0].dataset_id).path)
-    if dataset.digest != cards[0].dataset_digest:
-        raise UserError(
-            f"Dataset {cards[0].dataset_name!r} is not the one that the model was trained on.",
-            remedy="Train the model again on the present dataset.",
-        )
+    for card, split in zip(cards, splits, strict=True):
+        check_dataset(dataset, card, split)
 
     folds = []
     for place, (model, card, split) in enumerate(zip(inputs, cards, splits, strict=True)):
@@ -69,8 +67,10 @@ def evaluate_model(spec: EvaluationSpec, reporter: Reporter, artifacts: RunArtif
             reporter.progress(fraction, stage="predicting", current=done, total=len(inputs))
 
         tell(0.0)
-        windows = held_out_windows(dataset, card, split)
+        windows = held_out_windows(dataset, card, split, reporter)
         probability_NK = load_model(card, model.path).probability_NK(windows, tell)
+        if not np.isfinite(probability_NK).all():
+            raise UserError(f"The weights of model {card.name!r} give no numbers.", remedy="Train the model again.")
         folds.append(Fold(card, split, windows.records, probability_NK, windows.record_N))
 
     reporter.progress(0.95, stage="scoring")
@@ -79,28 +79,12 @@ def evaluate_model(spec: EvaluationSpec, reporter: Reporter, artifacts: RunArtif
     return result
 
 
-def check_folds(cards: list[ModelCard], splits: list[SplitFile]) -> None:
-    """Raise `UserError` unless the models can be pooled: same dataset, recipe and faults, disjoint test sides."""
-    for what, values in (
-        ("datasets", {card.dataset_digest for card in cards}),
-        ("types of recipe", {card.recipe.type for card in cards}),
-        ("faults", {tuple(card.faults) for card in cards}),
-    ):
-        if len(values) > 1:
-            raise UserError(f"The models have different {what}.", remedy=REMEDY_FOLDS)
-    seen = Counter(id for split in splits for id in split.test)
-    twice = sorted(id for id, times in seen.items() if times > 1)
-    if twice:
-        raise UserError(f"Records on the test side of several models: {', '.join(twice[:10])}.", remedy=REMEDY_FOLDS)
-
-
-def held_out_windows(dataset: Dataset, card: ModelCard, split: SplitFile) -> WindowSet:
-    """Windows of the test side, whole records, no overlap. Raises `UserError` for a record the dataset lacks."""
+def held_out_windows(dataset: Dataset, card: ModelCard, split: SplitFile, reporter: Reporter) -> WindowSet:
+    """Windows of the test side: whole records, no overlap."""
     by_id = {record.id: record for record in dataset.records}
-    missing = [id for id in split.test if id not in by_id]
-    if missing:
-        raise UserError(f"The dataset has no record {missing[0]!r}.", remedy="Train the model again.")
-    return cut([whole(by_id[id]) for id in split.test], dataset.signal_CL, card.faults, card.window_samples)
+    records = [by_id[id] for id in split.test]
+    read = signal_reader(dataset, records, reporter)
+    return cut([whole(record) for record in records], read, card.faults, card.window_samples)
 
 
 def _result(spec: EvaluationSpec, names: list[str], dataset: Dataset, folds: list[Fold]) -> EvaluationResult:
@@ -109,18 +93,35 @@ def _result(spec: EvaluationSpec, names: list[str], dataset: Dataset, folds: lis
     by_window = _pooled(folds, faults, lambda fold: (fold.probability_NK, fold.record_N))
     counts = np.bincount(by_record.truth_N, minlength=len(faults))
     splits = [fold.split for fold in folds]
+    split = pooled_report(dataset.records, splits)
+    shared_units = _shared_per_fault(folds, set(split.shared_units))
     return EvaluationResult(
         models=names,
         model_type=folds[0].card.recipe.type,
         faults=faults,
         folds=len(folds),
-        record=scored("record", by_record, faults, spec.confidence, spec.resamples, spec.seed),
-        window=scored("window", by_window, faults, spec.confidence, spec.resamples, spec.seed),
+        record=_with_shared(
+            scored("record", by_record, faults, spec.confidence, spec.resamples, spec.seed), shared_units
+        ),
+        window=_with_shared(
+            scored("window", by_window, faults, spec.confidence, spec.resamples, spec.seed), shared_units
+        ),
         majority_accuracy=float(counts.max() / counts.sum()),
-        split=pooled_report(dataset.records, splits),
+        split=split,
         leaks=leak_sentences(dataset.records, splits),
         interval_method=interval_method(spec.confidence, spec.resamples),
     )
+
+
+def _shared_per_fault(folds: list[Fold], shared: set[str]) -> dict[str, int]:
+    """How many of the tested units of each fault were trained on too."""
+    tested = {(record.fault, record.unit) for fold in folds for record in fold.records}
+    return Counter(fault for fault, unit in tested if unit in shared)
+
+
+def _with_shared(scores: Scores, shared: dict[str, int]) -> Scores:
+    told = [score.model_copy(update={"shared_units": shared.get(score.fault, 0)}) for score in scores.per_fault]
+    return scores.model_copy(update={"per_fault": told})
 
 
 def _pooled(

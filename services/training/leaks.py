@@ -40,7 +40,8 @@ def leak_sentences(records: Sequence[RecordInfo], splits: Sequence[SplitFile]) -
     shared = sorted({unit for split in splits for unit in _shared_units(by_id, split)})
     if shared:
         tested = {by_id[id].unit for split in splits for id in split.test}
-        leaks.append(f"{len(shared)} of {len(tested)} test units were also trained on: {_listed(shared)}.")
+        were = "was" if len(shared) == 1 else "were"
+        leaks.append(f"{len(shared)} of {len(tested)} test units {were} also trained on: {_listed(shared)}.")
     blocks = sorted(
         {
             by_id[id].fault

@@ -3,7 +3,8 @@
 Records of one bearing resemble each other more than they resemble the next bearing, so what counts as "how many were
 tested" is the number of physical units, not of windows or records. Intervals are a bootstrap that draws whole units
 (within each fault); with few units that is too narrow, and it is nothing at all where every unit is right, so there
-the interval is widened to Wilson's for as many trials as there are units.
+the interval is widened to Wilson's for as many trials as there are units. A unit that shows several faults is drawn
+for each of them by itself, and counts once as a trial.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ Float64 = NDArray[np.float64]
 
 #: A percentile bootstrap over fewer clusters than this is known to be too narrow.
 FEW_UNITS = 20
+#: A stratum of n units is resampled with (n - 1) / n of its variance, one of a single unit with none.
+FEW_UNITS_OF_A_FAULT = 5
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ def interval_method(confidence: float, resamples: int) -> str:
     """How `scored` makes its intervals, for the report."""
     return (
         f"{confidence:.0%} percentile bootstrap, {resamples} resamples of whole physical units within each fault; with"
-        f" fewer than {FEW_UNITS} units, or where all or none is right, widened to Wilson's interval with the number of"
-        " units as the number of trials (macro F1 is treated as a proportion there)."
+        f" fewer than {FEW_UNITS} units, fewer than {FEW_UNITS_OF_A_FAULT} of a fault, or where all or none is right,"
+        " widened to Wilson's interval with the number of units as the number of trials (macro F1 is treated as a"
+        " proportion there)."
     )
 
 
@@ -77,6 +81,7 @@ def scored(
     counts_KK = clusters_UKK.sum(axis=0)
     drawn_RKK = _resampled(clusters_UKK, fault_U, resamples, np.random.default_rng(seed))
     units = len(set(unit_names))
+    few = units < FEW_UNITS or int(np.bincount(fault_U).min()) < FEW_UNITS_OF_A_FAULT
     total_R = drawn_RKK.sum(axis=(1, 2))
     right_RK = np.diagonal(drawn_RKK, axis1=1, axis2=2)
     predicted_K = counts_KK.sum(axis=0)
@@ -94,7 +99,7 @@ def scored(
                 fault=fault,
                 count=count,
                 units=of_fault,
-                recall=_interval(recall, recall_R, of_fault, confidence),
+                recall=_interval(recall, recall_R, of_fault, confidence, few=of_fault < FEW_UNITS),
                 precision=float(precision),
                 f1=float(2 * right / (count + predicted_K[k])),
             )
@@ -102,18 +107,18 @@ def scored(
     return Scores(
         unit=unit,
         count=int(counts_KK.sum()),
-        accuracy=_interval(accuracy(counts_KK), right_RK.sum(axis=1) / total_R, units, confidence),
-        macro_f1=_interval(macro_f1(counts_KK), _macro_f1_R(drawn_RKK), units, confidence),
+        accuracy=_interval(accuracy(counts_KK), right_RK.sum(axis=1) / total_R, units, confidence, few=few),
+        macro_f1=_interval(macro_f1(counts_KK), _macro_f1_R(drawn_RKK), units, confidence, few=few),
         per_fault=per_fault,
         confusion=counts_KK.tolist(),
     )
 
 
-def _interval(value: float, drawn_R: Float64, units: int, confidence: float) -> Interval:
+def _interval(value: float, drawn_R: Float64, units: int, confidence: float, *, few: bool) -> Interval:
     tail = (1 - confidence) / 2
     low, high = (float(edge) for edge in np.quantile(drawn_R, [tail, 1 - tail]))
     low, high = min(low, value), max(high, value)
-    if units < FEW_UNITS or value in (0.0, 1.0):
+    if few or value in (0.0, 1.0):
         other = wilson(value, units, confidence)
         low, high = min(low, other.low), max(high, other.high)
     return Interval(value=value, low=low, high=high)

@@ -14,9 +14,9 @@ import torch
 
 from services.training.model_files import HISTORY_NAME, MODEL_NAME, SPLIT_NAME, ModelCard, SplitFile
 from services.training.models import Fit, Model, Setup, new_model
+from services.training.signals import signal_reader
 from services.training.splits import Split, split_records
 from services.training.windows import (
-    Float32,
     Piece,
     WindowSet,
     cut,
@@ -27,8 +27,8 @@ from services.training.windows import (
 )
 from shared.contracts.results import TrainingResult
 from shared.contracts.specs import TrainingSpec
-from shared.runs.body import Reporter, RunArtifacts, RunStopped
-from shared.signals.dataset import Dataset, RecordInfo
+from shared.runs.body import Reporter, RunArtifacts
+from shared.signals.dataset import Dataset
 
 JSON = "application/json"
 
@@ -56,6 +56,7 @@ def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts)
         parameters=model.parameters(),
         epochs=fit.epochs,
         best_epoch=fit.best_epoch,
+        window_s=window_s_of(spec),
         train_windows=len(train),
         validation_windows=len(validation),
         validation_accuracy=fit.validation_accuracy,
@@ -65,6 +66,11 @@ def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts)
     )
 
 
+def window_s_of(spec: TrainingSpec) -> float:
+    """The window that is asked for, or the recipe's own."""
+    return spec.recipe.default_window_s if spec.window_s is None else spec.window_s
+
+
 def setup_of(dataset: Dataset, spec: TrainingSpec) -> Setup:
     """What the model must know of the dataset. Raises `UserError` for mixed sampling rates or too short a window."""
     sample_rate_hz = one_sample_rate_hz(dataset.records)
@@ -72,7 +78,7 @@ def setup_of(dataset: Dataset, spec: TrainingSpec) -> Setup:
     return Setup(
         faults=tuple(sorted({record.fault for record in dataset.records})),
         channels=tuple(dataset.channels),
-        window_samples=window_samples(spec.window_s, sample_rate_hz),
+        window_samples=window_samples(window_s_of(spec), sample_rate_hz),
         sample_rate_hz=sample_rate_hz,
         bearing=dataset.bearing if speeds_known else None,
         seed=spec.seed,
@@ -93,11 +99,7 @@ def training_windows(
         train.append(head)
         validation.append(tail)
 
-    def signal_CL(record: RecordInfo) -> Float32:
-        if reporter.should_stop():
-            raise RunStopped
-        return dataset.signal_CL(record)
-
+    signal_CL = signal_reader(dataset, [by_id[id] for id in (*split.train, *split.validation)], reporter)
     return (
         cut(train, signal_CL, setup.faults, setup.window_samples, overlap),
         cut(validation, signal_CL, setup.faults, setup.window_samples),
@@ -121,7 +123,7 @@ def _write(
         faults=list(setup.faults),
         channels=list(setup.channels),
         sample_rate_hz=setup.sample_rate_hz,
-        window_s=spec.window_s,
+        window_s=window_s_of(spec),
         window_samples=setup.window_samples,
         bearing=setup.bearing,
         dataset_id=spec.dataset_id,

@@ -7,17 +7,20 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import NotFoundError
+import structlog
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from shared.errors import NotFound, UserError
+from shared.errors import NotFound, StoreAway, UserError
 
+_log = structlog.get_logger(__name__)
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+@,-]*(/[A-Za-z0-9][A-Za-z0-9._=+@,-]*)*")
 _CHUNK = 1 << 20
 
@@ -84,7 +87,8 @@ class ArtifactStore:
                 return self.put(key, opened, max_bytes=max_bytes)
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         reader = _Digesting(stream, max_bytes)
-        obstore.put(self._store, key, reader.blocks())
+        with _reachable():
+            obstore.put(self._store, key, reader.blocks())
         return Stored(key, reader.size_bytes, reader.digest.hexdigest())
 
     def read(self, key: str) -> bytes:
@@ -95,10 +99,11 @@ class ArtifactStore:
         """Content in blocks. Raises `NotFound` before the first block."""
         _check(key)
         try:
-            result = obstore.get(self._store, key)
+            with _reachable():
+                result = obstore.get(self._store, key)
         except (NotFoundError, FileNotFoundError) as error:
-            raise NotFound(f"There is no artifact {key!r} in the store.") from error
-        return (bytes(block) for block in result.stream(min_chunk_size=_CHUNK))
+            raise _lost(key) from error
+        return _blocks(result)
 
     def fetch(self, key: str, folder: Path) -> Path:
         """A local file with the content: in place where the store is a folder (read only), else a copy in `folder`."""
@@ -106,7 +111,7 @@ class ArtifactStore:
         if self._root is not None:
             path = self._root / key
             if not path.is_file():
-                raise NotFound(f"There is no artifact {key!r} in the store.")
+                raise _lost(key)
             return path
         path = folder / key
         if not path.exists():
@@ -121,7 +126,8 @@ class ArtifactStore:
         """Whether `key` is there."""
         _check(key)
         try:
-            obstore.head(self._store, key)
+            with _reachable():
+                obstore.head(self._store, key)
         except (NotFoundError, FileNotFoundError):
             return False
         return True
@@ -129,16 +135,40 @@ class ArtifactStore:
     def keys(self, prefix: str) -> list[str]:
         """Keys below `prefix` (whole path segments)."""
         _check(prefix)
-        return sorted(str(meta["path"]) for page in obstore.list(self._store, prefix) for meta in page)
+        with _reachable():
+            return sorted(str(meta["path"]) for page in obstore.list(self._store, prefix) for meta in page)
 
     def delete(self, keys: list[str]) -> None:
         """Remove keys; one that is gone already is no error."""
         for key in keys:
             _check(key)
             try:
-                obstore.delete(self._store, key)
+                with _reachable():
+                    obstore.delete(self._store, key)
             except (NotFoundError, FileNotFoundError):
                 continue
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """A full disk, a refused permission or a network that is down is nobody's request gone wrong."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError):
+        raise
+    except BaseError as error:
+        _log.warning("the artifact store failed", error=str(error)[:500])
+        raise StoreAway from error
+
+
+def _blocks(result: "obstore.GetResult") -> Iterator[bytes]:
+    with _reachable():
+        for block in result.stream(min_chunk_size=_CHUNK):
+            yield bytes(block)
+
+
+def _lost(key: str) -> NotFound:
+    return NotFound(f"The file {key!r} is not in the store.", remedy="If it was there before, make it again.")
 
 
 def _check(key: str) -> None:

@@ -70,6 +70,7 @@ class TrainingResult(View):
     validation_macro_f1: float
     split: SplitReport
     resumed_from_step: int | None = None
+    window_s: float | None = None  #: as asked for, or the recipe's own; None: written before results said so
 
 
 class FaultScore(View):
@@ -81,6 +82,7 @@ class FaultScore(View):
     recall: Interval
     precision: float
     f1: float
+    shared_units: int | None = None  #: how many of `units` were trained on too; None: not told
 
 
 class Scores(View):

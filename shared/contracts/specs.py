@@ -14,6 +14,7 @@ from shared.contracts.refs import DatasetId, ModelId, UploadId
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")]
+Channel = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 SampleRateHz = Annotated[float, Field(ge=100, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
@@ -51,7 +52,7 @@ class ImportSpec(Spec):
     #: labels that together name one physical unit (the same bearing); default: every record is a unit of its own.
     unit_labels: list[str] = Field(default_factory=list, max_length=10)
     #: `.mat`: variables whose name ends so, one per channel, in this order. `.csv`: column names.
-    channels: list[str] = Field(default_factory=lambda: ["DE_time"], min_length=1, max_length=16)
+    channels: list[Channel] = Field(default_factory=lambda: ["DE_time"], min_length=1, max_length=16)
     #: one value is taken as given; of several, the record's own spectrum decides (shaft lines at its speed).
     sample_rate_candidates_hz: list[SampleRateHz] = Field(min_length=1, max_length=5)
     #: records at another rate are resampled to this one, with anti-aliasing; default: the smallest candidate.
@@ -67,6 +68,8 @@ class ImportSpec(Spec):
 
     @model_validator(mode="after")
     def _rule_works(self) -> "ImportSpec":
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("channels: each may be named once")
         compile_label_rule(self.label_rule, self.unit_labels)
         return self
 
@@ -140,6 +143,9 @@ class SplitSpec(Contract):
 class RandomForestRecipe(Contract):
     """Random forest on vibration features of each window."""
 
+    #: 1.25 Hz between the lines of the envelope spectrum, which side bands at the cage's rate need.
+    default_window_s: ClassVar[float] = 0.8
+
     type: Literal["rf"] = "rf"
     trees: int = Field(300, ge=1, le=5000)
     max_depth: int | None = Field(None, ge=1, le=100)
@@ -149,9 +155,12 @@ class RandomForestRecipe(Contract):
 class Cnn1dRecipe(Contract):
     """One-dimensional convolutional network on the raw window."""
 
+    #: some forty strikes of a race and five turns of the cage at 30 turns a second; its filters need no lines.
+    default_window_s: ClassVar[float] = 0.4
+
     type: Literal["cnn1d"] = "cnn1d"
     epochs: int = Field(14, ge=1, le=10_000)
-    batch_size: int = Field(16, ge=1, le=4096)
+    batch_size: int = Field(16, ge=2, le=4096)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1)
     width: int = Field(16, ge=4, le=256)
@@ -170,9 +179,10 @@ class TrainingSpec(Spec):
     dataset_id: DatasetId
     recipe: Recipe
     split: SplitSpec = SplitSpec()
-    window_s: float = Field(0.4, gt=0, le=60)
+    #: default: the recipe's own; the result says which.
+    window_s: float | None = Field(None, gt=0, le=60)
     #: share of a window shared with the next one; training side only, test windows never overlap.
-    overlap: float = Field(0.5, ge=0, lt=1)
+    overlap: float = Field(0.5, ge=0, le=0.95)
     seed: Seed = 7
 
 
@@ -184,3 +194,9 @@ class EvaluationSpec(Spec):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     resamples: int = Field(2000, ge=100, le=100_000)
     seed: Seed = 7
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "EvaluationSpec":
+        if len(set(self.model_ids)) != len(self.model_ids):
+            raise ValueError("model_ids: each may be named once")
+        return self

@@ -1,16 +1,18 @@
 """What the API answers. Read leniently by clients of any release."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Contract, View
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import RunState
 
 T = TypeVar("T")
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+LabelValue = Annotated[str, StringConstraints(max_length=200)]
 
 
 class Page(View, Generic[T]):
@@ -33,11 +35,11 @@ class Progress(View):
 class SubmitRequest(Contract):
     """Any kind of run, asked for by name."""
 
-    kind: str
+    kind: str = Field(max_length=60)
     spec: dict[str, Any]
-    pool: str | None = None
+    pool: str | None = Field(None, max_length=60)
     priority: int = Field(0, ge=-100, le=100)
-    labels: dict[str, str] = Field(default_factory=dict, max_length=32)
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
 
 
 class RunView(View):

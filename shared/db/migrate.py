@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from shared.db.session import make_engine
-from shared.errors import Fatal
+from shared.errors import Fatal, FaultlineError
 from shared.observability.logs import setup_logging
 from shared.settings import load_settings
 
@@ -62,7 +62,10 @@ def check_revision(engine: Engine) -> None:
 
 def main() -> None:
     """Command line entry."""
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except FaultlineError as error:
+        sys.exit(f"{error.message} {error.remedy}")
     setup_logging("migrate", settings.log_level)
     if sys.argv[1:] != ["upgrade"]:
         raise SystemExit("usage: python -m shared.db.migrate upgrade")

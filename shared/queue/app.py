@@ -8,7 +8,6 @@ from celery import Celery, Task
 from celery.exceptions import Ignore
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from obstore.exceptions import BaseError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts.kinds import KINDS
@@ -117,7 +116,7 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
         ignore_result=True,
         soft_time_limit=limit_s,
         time_limit=limit_s + 10,
-        autoretry_for=(Retryable, SQLAlchemyError, BaseError, OSError),
+        autoretry_for=(Retryable, SQLAlchemyError, OSError),
         retry_on_worker_lost=True,
         retry_backoff=True,
         retry_backoff_max=60,

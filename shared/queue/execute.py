@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from obstore.exceptions import BaseError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +18,7 @@ from shared.artifacts import Stored
 from shared.contracts.envelope import Envelope
 from shared.contracts.kinds import KINDS
 from shared.db.session import transaction
+from shared.errors import Retryable
 from shared.observability import metrics
 from shared.observability.logs import bound_ids
 from shared.observability.tracing import span
@@ -131,7 +131,7 @@ def _body(
         if body.mode == "supervised":
             return supervise(runtime, claimed, body, reporter, log, checkpoint, workdir, killer.set_target)
         return run_inline(runtime, claimed, resolve(body.target), reporter, log, checkpoint, workdir)
-    except (SQLAlchemyError, BaseError, OSError) as error:
+    except (SQLAlchemyError, Retryable, OSError) as error:
         _log.exception("the attempt could not be carried out")
         return Crashed(f"a dependency was away: {type(error).__name__}")
 

@@ -154,7 +154,7 @@ def _write(
         return "lost", None
     if isinstance(outcome, Crashed):
         run = session.get_one(Run, run_id)
-        return give_back(session, runtime.settings, run, outcome.cause), None
+        return give_back(session, runtime.settings, run, outcome.cause, delay_s=outcome.delay_s), None
     if isinstance(outcome, Stopped) and outcome.reason == "preempt":
         return ("preempted" if sync.preempt(session, run_id, attempt) else "lost"), None
     if isinstance(outcome, Stopped):

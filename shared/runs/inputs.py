@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.refs import Ref, RefType
 from shared.contracts.specs import Spec
-from shared.contracts.states import RunState
+from shared.contracts.states import TERMINAL, RunState
 from shared.db.models import Artifact, Dataset, Model, Run, Upload
 from shared.errors import NotFound, NotReady
 
@@ -68,7 +68,10 @@ def _made(session: Session, project_id: UUID, type_: RefType, ref: UUID) -> dict
     entity: Dataset | Model = found[0]
     run: Run = found[1]
     if run.state != RunState.SUCCEEDED:
-        raise NotReady(f"{type_.capitalize()} {entity.name!r} is not ready: its run {run.id} is {run.state}.")
+        raise NotReady(
+            f"{type_.capitalize()} {entity.name!r} is not ready: its run {run.id} is {run.state}.",
+            remedy="Make it again under the same name." if run.state in TERMINAL else None,
+        )
     files = session.execute(
         select(Artifact.name, Artifact.key).where(
             Artifact.run_id == run.id, Artifact.attempt == run.attempt, Artifact.role == "artifact"

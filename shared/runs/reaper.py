@@ -48,7 +48,9 @@ def _lost_leases(session: Session, settings: Settings) -> int:
     return len(runs)
 
 
-def give_back(session: Session, settings: Settings, run: Run, cause: str, *, guard: str = "") -> str:
+def give_back(
+    session: Session, settings: Settings, run: Run, cause: str, *, guard: str = "", delay_s: float = 0.0
+) -> str:
     """After a crash: another attempt, or quarantine when the run has crashed too often and is still wanted."""
     if run.crashes + 1 < settings.max_crashes or run.cancel_requested_at is not None:
         sync.requeue(
@@ -58,7 +60,7 @@ def give_back(session: Session, settings: Settings, run: Run, cause: str, *, gua
             only_from=[RunState.RUNNING],
             reason=cause,
             crashed=True,
-            delay_s=0.0 if run.crashes == 0 else min(60.0, 2.0**run.crashes),
+            delay_s=max(delay_s, 0.0 if run.crashes == 0 else min(60.0, 2.0**run.crashes)),
             guard=guard,
         )
         return "queued"

@@ -11,6 +11,8 @@ from typing import Literal
 from shared.contracts.views import MetricPoint, Progress
 from shared.runs.body import Put
 
+#: Different names of one run: what a page of metrics must hold of one step.
+MAX_METRIC_NAMES = 100
 StopReason = Literal["cancel", "preempt", "time_limit", "lost"]
 
 
@@ -40,6 +42,7 @@ class RunReporter:
         self._progress: tuple[float, str | None, int | None, int | None] | None = None
         self._points: list[MetricPoint] = []
         self._puts: list[Put] = []
+        self._names: set[str] = set()
         self._lock = threading.Lock()
         self._stop: StopReason | None = None
         self._stage: str | None = None
@@ -59,7 +62,10 @@ class RunReporter:
         self._progress = (self._fraction, self._stage, current, total)
 
     def metrics(self, step: int, **values: float) -> None:
-        """See `Reporter`."""
+        """See `Reporter`. Raises `ValueError` for more than `MAX_METRIC_NAMES` different names."""
+        self._names |= values.keys()
+        if len(self._names) > MAX_METRIC_NAMES:
+            raise ValueError(f"a run may have {MAX_METRIC_NAMES} metrics, not {len(self._names)}")
         points = [
             MetricPoint(name=name, step=step, value=value if math.isfinite(value) else None, attempt=self._attempt)
             for name, value in values.items()

@@ -4,9 +4,9 @@ import logging
 import threading
 
 import structlog
-from obstore.exceptions import BaseError
 
 from shared.artifacts import ArtifactStore
+from shared.errors import StoreAway
 from shared.runs.body import Put
 from shared.runs.reporter import RunReporter
 
@@ -66,7 +66,7 @@ class RunLog:
         name = f"{self._chunks:06d}.jsonl"
         try:
             stored = self._store.put(f"{self._prefix}/log/{name}", b"".join(lines))
-        except (BaseError, OSError) as error:
+        except (StoreAway, OSError) as error:
             _log.warning("a log chunk is not stored; it stays in the process log", lines=len(lines), error=str(error))
             return
         self._chunks += 1

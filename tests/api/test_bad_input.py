@@ -111,6 +111,37 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         422,
         "surrogate",
     ),
+    "a label without end": (
+        "POST",
+        "/v1/runs",
+        {"json": {"kind": "dataset.generate", "spec": DATASET, "labels": {"a": "x" * 3_000_000}}},
+        422,
+        "labels",
+    ),
+    "a kind without end": ("POST", "/v1/runs", {"json": {"kind": "k" * 10_000, "spec": {}}}, 422, "kind"),
+    "a channel without a name": ("POST", "/v1/datasets/import", {"json": IMPORT | {"channels": [""]}}, 422, "channels"),
+    "a channel named twice": (
+        "POST",
+        "/v1/datasets/import",
+        {"json": IMPORT | {"channels": ["DE", "DE"]}},
+        422,
+        "channels",
+    ),
+    "windows that hardly move": ("POST", "/v1/trainings", {"json": TRAIN | {"overlap": 0.9999}}, 422, "overlap"),
+    "a model named twice": (
+        "POST",
+        "/v1/evaluations",
+        {"json": {"model_ids": [TRAIN["dataset_id"], TRAIN["dataset_id"]]}},
+        422,
+        "model_ids",
+    ),
+    "a name that is too long": (
+        "POST",
+        "/v1/uploads",
+        {"files": {"file": ("a" * 250 + ".csv", b"1")}},
+        422,
+        "no name",
+    ),
     "a database's number overflowing": ("GET", f"/v1/runs/{uuid4()}/metrics?after={10**30}", {}, 422, "after"),
 }
 

@@ -2,6 +2,7 @@
 
 from fastapi.testclient import TestClient
 
+from shared.db.session import transaction
 from tests.support.platform import Platform
 
 GENERATE = {"name": "bearings", "units_per_fault": 1, "records_per_unit": 1, "duration_s": 0.5}
@@ -70,3 +71,40 @@ def test_runs_are_paged_newest_first(client: TestClient) -> None:
     seen = [run["id"] for page in (first, second, third) for run in page["items"]]
     assert seen == ids[::-1]
     assert third["next_cursor"] is None
+
+
+def test_training_on_a_dataset_that_was_cancelled_says_to_make_it_again(client: TestClient) -> None:
+    run = client.post("/v1/datasets/generate", json=GENERATE).json()
+    client.post(f"/v1/runs/{run['id']}/cancel")
+    dataset = client.get("/v1/datasets/bearings").json()
+    answer = client.post("/v1/trainings", json={"name": "m", "dataset_id": dataset["id"], "recipe": {"type": "rf"}})
+    assert answer.status_code == 409
+    assert "Make it again" in answer.json()["remedy"]
+
+
+def test_a_store_that_takes_nothing_is_a_503_with_the_remedy_and_leaves_no_row(
+    client: TestClient, platform: Platform
+) -> None:
+    blocked = platform.folder / "artifacts" / "projects"
+    blocked.write_text("a file where a folder should be")
+    answer = client.post("/v1/uploads", files={"file": ("a.csv", b"1\n2\n")})
+    assert answer.status_code == 503, answer.text
+    assert "store" in answer.json()["remedy"]
+    assert answer.headers["Retry-After"] == "1"
+    assert platform.rows("SELECT 1 FROM uploads") == []
+
+
+def test_every_metric_point_is_found_page_by_page(client: TestClient, platform: Platform) -> None:
+    run = client.post("/v1/datasets/generate", json=GENERATE).json()["id"]
+    with transaction(platform.engine) as session:
+        session.connection().exec_driver_sql(
+            "INSERT INTO run_metrics SELECT "
+            f"'{run}', 1, 'm' || name, step, step FROM generate_series(1, 60) name, generate_series(1, 7) step"
+        )
+    seen: list[tuple[int, str]] = []
+    cursor: str | None = "-1"
+    while cursor is not None:
+        page = client.get(f"/v1/runs/{run}/metrics", params={"after": cursor, "limit": 100}).json()
+        seen += [(point["step"], point["name"]) for point in page["items"]]
+        cursor = page["next_cursor"]
+    assert len(seen) == len(set(seen)) == 420

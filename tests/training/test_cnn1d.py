@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from services.training.models import Fit, Setup
+from services.training.models import Fit, Setup, cnn1d
 from services.training.models.augment import augmented_NCL
 from services.training.models.cnn1d import Cnn1d, Cnn1dNetwork
 from services.training.windows import WindowSet, cut, whole
@@ -89,18 +89,23 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(bench):
     assert not same_weights(first, other)
 
 
-@pytest.mark.parametrize("stop_at", [1, 2, 3, 4])
+#: Questions per epoch whether to stop: one for each of three batches, one for validation.
+ASKED = 4
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 5, 8, 10, 16])
 def test_a_resumed_run_equals_one_that_never_stopped_to_the_digit(bench, stop_at):
     whole_model, whole_fit = trained(bench, "whole")
     with pytest.raises(RunStopped):
         trained(bench, "stopped", RecordingReporter(stop_at=stop_at))
     reporter = RecordingReporter()
     resumed, fit = trained(bench, "stopped", reporter, resume=True)
-    assert fit.resumed_from_step == (None if stop_at == 1 else stop_at - 1)
+    done = (stop_at - 1) // ASKED
+    assert fit.resumed_from_step == (done or None)
     assert fit.history == whole_fit.history
     assert fit.best_epoch == whole_fit.best_epoch
     assert same_weights(resumed, whole_model)
-    assert [step for step, _ in reporter.points] == list(range(stop_at, RECIPE.epochs + 1))
+    assert [step for step, _ in reporter.points] == list(range(done + 1, RECIPE.epochs + 1))
 
 
 def test_a_run_that_stops_in_every_epoch_still_ends_the_same(bench):
@@ -108,7 +113,7 @@ def test_a_run_that_stops_in_every_epoch_still_ends_the_same(bench):
     fit = None
     for _ in range(RECIPE.epochs + 1):
         try:
-            model, fit = trained(bench, "often", RecordingReporter(stop_at=2), resume=True)
+            model, fit = trained(bench, "often", RecordingReporter(stop_at=ASKED + 2), resume=True)
         except RunStopped:
             continue
     assert fit is not None and fit.history == whole_fit.history
@@ -130,8 +135,48 @@ def test_patience_ends_a_run_that_no_longer_improves_and_the_best_weights_are_ke
     model, fit = trained(bench, "patience", recipe=recipe)
     assert fit.epochs == fit.best_epoch + 2 < 40
     best = min(row["validation_loss"] for row in fit.history)
-    kept = model._scores(VALIDATION)
+    kept = model._scores(VALIDATION, RecordingReporter())
     assert kept["validation_loss"] == best == fit.history[fit.best_epoch - 1]["validation_loss"]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training_with_words(bench):
+    model = Cnn1d(RECIPE, SETUP)
+    model.network.head.bias.data.fill_(torch.nan)
+    with pytest.raises(UserError, match="not a number in epoch 1") as caught:
+        model.fit(TRAIN, VALIDATION, RecordingReporter(), bench.artifacts("nan"))
+    assert "learning_rate" in caught.value.remedy
+    assert not bench.puts["nan"]  # no checkpoint to resume such a run from
+
+
+def test_weights_that_diverge_in_the_last_step_are_noticed_by_validation(bench, monkeypatch):
+    model = Cnn1d(RECIPE, SETUP)
+
+    def diverging(*_: object) -> float:
+        model.network.head.bias.data.fill_(torch.nan)
+        return 1.0
+
+    monkeypatch.setattr(model, "_train_epoch", diverging)
+    with pytest.raises(UserError, match="not a number"):
+        model.fit(TRAIN, VALIDATION, RecordingReporter(), bench.artifacts("nan"))
+
+
+def test_one_epoch_is_enough_for_a_model(bench):
+    _, fit = trained(bench, "one", recipe=Cnn1dRecipe(epochs=1, batch_size=8, width=4))
+    assert (fit.epochs, fit.best_epoch, len(fit.history)) == (1, 1, 1)
+
+
+def test_a_single_window_of_each_fault_validates(bench):
+    tiny = windows_of(2, 400)
+    assert len(tiny) == len(FAULTS)
+    fit = Cnn1d(RECIPE, SETUP).fit(TRAIN, tiny, RecordingReporter(), bench.artifacts("tiny"))
+    assert fit.validation_accuracy in (0.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0)
+
+
+def test_a_prediction_looks_whether_to_stop_within_long_windows(monkeypatch):
+    monkeypatch.setattr(cnn1d, "PREDICT_SAMPLES", 800)
+    told: list[float] = []
+    Cnn1d(RECIPE, SETUP).probability_NK(VALIDATION, told.append)
+    assert len(told) == len(VALIDATION) / 2 and told[-1] == 1.0
 
 
 def test_weights_survive_a_file(bench, tmp_path):

@@ -2,10 +2,13 @@
 
 import io
 import json
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load, save
 
 from services.training.evaluation import evaluate_model
 from services.training.training import train_model
@@ -102,10 +105,12 @@ def test_blocks_of_one_recording_on_both_sides_are_named(bench):
     result = evaluate(bench, *models)
     assert result.split.badge == "some shared units"
     assert result.leaks == [
-        "1 of 7 test units were also trained on: only.",
+        "1 of 7 test units was also trained on: only.",
         "Blocks of one and the same recording are on both sides for: healthy.",
     ]
     assert result.record.per_fault[0].units == 1
+    assert [fault.shared_units for fault in result.record.per_fault] == [1, 0, 0]
+    assert [fault.shared_units for fault in result.window.per_fault] == [1, 0, 0]
     assert result.record.per_fault[0].recall.low < 0.25  # one unit
 
 
@@ -118,8 +123,10 @@ def test_a_copy_of_a_training_signal_under_another_name_is_found(bench):
 
 
 def test_folds_must_not_share_a_test_record(bench, folds):
+    dataset_id = UUID(json.loads(bench.files("fold1")["model.json"])["dataset_id"])
+    again = train_fold(bench, dataset_id, "again", by_size("1"))
     with pytest.raises(UserError, match="test side of several models: healthy-1-0"):
-        evaluate(bench, folds[1], folds[1])
+        evaluate(bench, folds[1], again)
 
 
 def test_folds_must_be_of_one_recipe(bench, folds):
@@ -138,6 +145,75 @@ def test_folds_must_be_of_one_dataset(bench, folds):
 def test_an_evaluation_stops_when_asked_to(bench, folds):
     with pytest.raises(RunStopped):
         evaluate(bench, *folds, reporter=RecordingReporter(stop_at=2))
+
+
+def changed(bench: Bench, model_id: UUID, name: str, **fields: Any) -> UUID:
+    """The same model, with some fields of one of its files as somebody else wrote them."""
+    pinned = bench.inputs[str(model_id)]
+    document = json.loads(bench.store.read(pinned["files"][name]))
+    key = f"changed/{'-'.join(fields)}/{name}"
+    bench.store.put(key, json.dumps({**document, **fields}).encode())
+    pinned["files"] = {**pinned["files"], name: key}
+    return model_id
+
+
+CARDS: list[tuple[dict[str, Any], str]] = [
+    ({"faults": ["healthy", "inner"]}, "other faults"),
+    ({"channels": ["a", "b"]}, "other channels"),
+    ({"sample_rate_hz": 1.0}, "other sampling rate"),
+    ({"window_samples": 10**9}, "other window"),
+    ({"window_samples": -1}, "other window"),
+    ({"window_s": 1e-9}, "window"),
+    ({"feature_names": ["x"]}, "other features"),
+    ({"dataset_digest": "0"}, "not the one"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), CARDS)
+def test_a_card_that_does_not_fit_the_dataset_is_refused_with_a_remedy(bench, folds, fields, message):
+    with pytest.raises(UserError, match=message) as caught:
+        evaluate(bench, changed(bench, folds[0], "model.json", **fields))
+    assert caught.value.remedy
+
+
+SPLITS: list[tuple[dict[str, Any], str]] = [
+    ({"test": []}, "no record of healthy"),
+    ({"test": ["healthy-0-0", "inner-0-0"]}, "no record of outer"),
+    ({"test": ["nowhere"]}, "no record 'nowhere'"),
+    ({"train": ["nowhere"]}, "no record 'nowhere'"),
+    ({"train": ["healthy-0-0"]}, "on two sides"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), SPLITS)
+def test_a_split_that_does_not_fit_the_dataset_is_refused_with_a_remedy(bench, folds, fields, message):
+    with pytest.raises(UserError, match=message) as caught:
+        evaluate(bench, changed(bench, folds[0], "split.json", **fields))
+    assert caught.value.remedy
+
+
+def test_weights_that_give_no_numbers_are_refused(bench, tmp_path):
+    dataset_id = bench.add_dataset(tiny_records())
+    model_id = train_fold(bench, dataset_id, "n", by_size("2"), Cnn1dRecipe(epochs=1, batch_size=16, width=4))
+    weights = load(bench.files("n")["model.safetensors"])
+    bench.store.put("nan/weights", save({**weights, "head.bias": weights["head.bias"] * torch.nan}))
+    pinned = bench.inputs[str(model_id)]
+    pinned["files"] = {**pinned["files"], "model.safetensors": "nan/weights"}
+    with pytest.raises(UserError, match="give no numbers"):
+        evaluate(bench, model_id)
+
+
+def test_more_folds_than_blocks_of_the_only_unit_are_refused_with_the_way_out(bench):
+    records = [record for record in tiny_records() if record["fault"] != "healthy"]
+    records += [
+        {**record, "unit": "only", "labels": {}, "same_unit_block": True}
+        for record in [record for record in tiny_records() if record["fault"] == "healthy"][:2]
+    ]
+    dataset_id = bench.add_dataset(records)
+    models = [train_fold(bench, dataset_id, f"f{size}", by_size(size)) for size in "012"]
+    with pytest.raises(UserError, match="test side of several models") as caught:
+        evaluate(bench, *models)
+    assert "single_unit_blocks" in caught.value.remedy
 
 
 def test_a_damaged_model_card_is_refused(bench, folds):

@@ -1,11 +1,15 @@
 """The forest: grown in steps, reproducible, kept in a file that holds nothing but trees."""
 
+from typing import Any
+from zipfile import ZipFile
+
 import numpy as np
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
+from services.training import feature_table
 from services.training.feature_table import FeatureTable
 from services.training.models import Fit, Setup
 from services.training.models.rf import RandomForest
@@ -53,10 +57,28 @@ def test_easy_faults_are_recognised_and_progress_is_told_per_step(bench):
     assert {"features", "training"} == set(reporter.stages)
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 8])
+@pytest.mark.parametrize("stop_at", [1, 3, 8, 20])
 def test_a_forest_stops_when_asked_to(bench, stop_at):
     with pytest.raises(RunStopped):
         grown(bench, RecordingReporter(stop_at=stop_at))
+
+
+def test_it_is_asked_between_any_two_trees_and_within_the_features_of_long_records(bench, monkeypatch):
+    reporter = RecordingReporter()
+    grown(bench, reporter)
+    asked = reporter.asked
+    assert asked >= RECIPE.trees
+    monkeypatch.setattr(feature_table, "BATCH_SAMPLES", 2 * 2 * 400)  # two windows of two channels
+    reporter = RecordingReporter()
+    grown(bench, reporter)
+    assert reporter.asked >= asked + (len(TRAIN) + len(VALIDATION)) / 2 - 2 * len(FAULTS)
+
+
+def test_features_do_not_depend_on_how_many_are_computed_at_a_time(monkeypatch):
+    table = FeatureTable(("a", "b"), SAMPLE_RATE_HZ, None)
+    values = table.values_NF(TRAIN, lambda share: None)
+    monkeypatch.setattr(feature_table, "BATCH_SAMPLES", 1)
+    assert np.array_equal(values, table.values_NF(TRAIN, lambda share: None))
 
 
 def test_a_forest_survives_a_file(bench, tmp_path):
@@ -85,9 +107,37 @@ def test_a_file_that_is_not_this_forest_is_refused(bench, tmp_path):
     skops.io.dump(LogisticRegression(), path)
     with pytest.raises(UserError, match="does not hold a forest"):
         model.load(path)
-    skops.io.dump(RandomForestClassifier(2).fit([[0.0], [1.0], [2.0]], [0, 1, 2]), path)
+    others: list[Any] = [
+        RandomForestClassifier(2).fit([[0.0], [1.0], [2.0]], [0, 1, 2]),  # other features
+        RandomForestClassifier(2),  # never fitted
+        RandomForestRegressor(2).fit([[0.0], [1.0], [2.0]], [0, 1, 2]),
+        {"estimators_": []},
+    ]
+    for other in others:
+        skops.io.dump(other, path)
+        with pytest.raises(UserError, match="does not hold a forest"):
+            model.load(path)
+
+
+def test_trees_that_are_no_trees_are_refused(bench, tmp_path):
+    model, _ = grown(bench)
+    path = tmp_path / "model.skops"
+    model.forest.estimators_[3] = LogisticRegression()
+    skops.io.dump(model.forest, path)
+    with pytest.raises(UserError, match="does not hold a forest") as caught:
+        RandomForest(RECIPE, SETUP).load(path)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "schema", ["[]", "{}", '{"__loader__": "TypeNode", "__module__": "os", "__class__": "system"}']
+)
+def test_a_made_up_schema_is_refused(tmp_path, schema):
+    path = tmp_path / "model.skops"
+    with ZipFile(path, "w") as file:
+        file.writestr("schema.json", schema)
     with pytest.raises(UserError, match="does not hold a forest"):
-        model.load(path)
+        RandomForest(RECIPE, SETUP).load(path)
 
 
 @pytest.mark.parametrize(("field", "value"), [("left_child", 10**6), ("left_child", 0), ("feature", 10**6)])

@@ -5,6 +5,7 @@ import pytest
 
 from services.training.scores import (
     FEW_UNITS,
+    FEW_UNITS_OF_A_FAULT,
     Predictions,
     accuracy,
     confusion_KK,
@@ -92,6 +93,17 @@ def test_the_bootstrap_interval_covers_the_true_accuracy_about_as_often_as_it_sa
     assert 0.82 <= covered / 150 <= 0.97
 
 
+def test_many_faults_with_one_unit_each_are_no_certainty_either():
+    """Drawn within each fault, a lone unit never varies: the bootstrap alone would give an interval of no width."""
+    truth = np.repeat(np.arange(24), 10)
+    predicted = np.where(np.arange(240) % 2, truth, (truth + 1) % 24)
+    faults = [str(k) for k in range(24)]
+    scores = scored("window", predictions(truth, predicted, truth.astype(str)), faults, 0.95, 200, 1)
+    expected = wilson(0.5, 24, 0.95)
+    assert scores.accuracy.low == pytest.approx(expected.low)
+    assert scores.accuracy.high == pytest.approx(expected.high)
+
+
 def test_the_same_seed_gives_the_same_interval():
     given = predictions(TRUTH, PREDICTED, list("stuvwxyz"))
     assert scored("record", given, FAULTS, 0.95, 300, 9) == scored("record", given, FAULTS, 0.95, 300, 9)
@@ -107,3 +119,4 @@ def test_the_method_is_told_in_one_sentence():
     assert sentence.count(". ") == 0
     assert "physical units" in sentence
     assert str(FEW_UNITS) in sentence
+    assert f"{FEW_UNITS_OF_A_FAULT} of a fault" in sentence

@@ -12,7 +12,7 @@ from shared.contracts.specs import Cnn1dRecipe, RandomForestRecipe, SplitSpec, T
 from shared.errors import Fatal, UserError
 from shared.runs.body import RunStopped
 from shared.signals.dataset import Dataset
-from tests.training.support import GEOMETRY, RecordingReporter, tiny_records
+from tests.training.support import GEOMETRY, SAMPLE_RATE_HZ, RecordingReporter, tiny_records
 
 FOREST = RandomForestRecipe(trees=20)
 NETWORK = Cnn1dRecipe(epochs=2, batch_size=16, width=4)
@@ -138,6 +138,17 @@ def test_fault_rates_are_used_only_where_every_record_has_a_speed(bench):
     dataset_id = bench.add_dataset(records, bearing=GEOMETRY)
     train_model(spec_of(dataset_id), RecordingReporter(), bench.artifacts("m"))
     assert ModelCard.model_validate_json(bench.files("m")["model.json"]).bearing is None
+
+
+@pytest.mark.parametrize(("recipe", "window_s"), [(FOREST, 0.8), (NETWORK, 0.4)])
+def test_each_recipe_has_a_window_of_its_own_and_the_result_and_the_card_say_which(bench, recipe, window_s):
+    dataset_id = bench.add_dataset(tiny_records())
+    for name, asked in (("own", None), ("asked", 0.2)):
+        spec = spec_of(dataset_id, recipe).model_copy(update={"window_s": asked})
+        result = train_model(spec, RecordingReporter(), bench.artifacts(name))
+        card = ModelCard.model_validate_json(bench.files(name)["model.json"])
+        assert result.window_s == card.window_s == (asked or window_s)
+        assert card.window_samples == round(card.window_s * SAMPLE_RATE_HZ)
 
 
 def test_a_dataset_that_was_not_pinned_is_our_own_mistake(bench):

@@ -15,7 +15,7 @@ Results = Mapping[str, EvaluationResult]  #: by type of model
 def reading(headline: Results, control: Results, units: str) -> str:
     """The paragraph under the tables."""
     best = max(headline.values(), key=lambda result: result.record.accuracy.value)
-    sentences = [_what_was_asked(best, units), _score(best), _width(best, units)]
+    sentences = [_what_was_asked(best, units), _score(best, units), _width(best, units)]
     sentences += [_models_apart(headline), _against_majority(best), _weakest(best, units), _lone(best, units)]
     if best.model_type in control:
         sentences.append(_control(best, control[best.model_type], units))
@@ -30,10 +30,16 @@ def _what_was_asked(result: EvaluationResult, units: str) -> str:
     return f"Of the {split.test_units} {units} on the test side, {unseen} were never trained on."
 
 
-def _score(result: EvaluationResult) -> str:
+def _score(result: EvaluationResult, units: str) -> str:
     score = result.record
     right = round(score.accuracy.value * score.count)
-    return f"On all of them {safe(result.model_type)} names the right fault for {right} of {score.count} records."
+    words = f"On all of them {safe(result.model_type)} names the right fault for {right} of {score.count} records"
+    unseen = [fault for fault in score.per_fault if fault.shared_units == 0]
+    if not unseen or len(unseen) == len(score.per_fault):
+        return f"{words}."
+    right = sum(round(fault.recall.value * fault.count) for fault in unseen)
+    count = sum(fault.count for fault in unseen)
+    return f"{words}; of those of faults with no {units[:-1]} on both sides, for {right} of {count}."
 
 
 def _width(result: EvaluationResult, units: str) -> str:

@@ -10,6 +10,7 @@ The loop writes a checkpoint after every epoch. A run that stops within an epoch
 processor thread the resumed run gives the same digits as one that never stopped.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -32,8 +33,8 @@ from shared.errors import UserError
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
 
 GRADIENT_NORM = 1.0
-STOP_EVERY_BATCHES = 4
-PREDICT_BATCH = 256
+#: Samples per batch of a prediction: a fraction of a second between two looks at whether to stop.
+PREDICT_SAMPLES = 1 << 20
 #: Band energy that counts as silence; batch normalisation makes the mean energy of a band 1.
 SILENT_ENERGY = 1e-2
 
@@ -79,7 +80,9 @@ class Cnn1d(Model):
     def fit(self, train: WindowSet, validation: WindowSet, reporter: Reporter, artifacts: RunArtifacts) -> Fit:
         """Train until the epochs are done or validation has not improved for `patience` epochs; keep the best weights.
 
-        Raises `RunStopped` on request, `Fatal` if an earlier attempt's checkpoint is damaged."""
+        Raises `RunStopped` on request, `UserError` if training diverges, `Fatal` if an earlier attempt's checkpoint
+        is damaged. The checkpoint comes before the metrics of its epoch: a crash between them loses a point of a
+        curve (never of the history) and tells none twice."""
         recipe = self.recipe
         steps = max(1, len(train) // recipe.batch_size)
         state = TrainingState.fresh(
@@ -92,7 +95,8 @@ class Cnn1d(Model):
 
         while state.epoch < recipe.epochs and state.epoch - state.best_epoch < recipe.patience:
             train_loss = self._train_epoch(state, train, steps, reporter)
-            scores = self._scores(validation)
+            scores = self._scores(validation, reporter)
+            _check_loss(scores["validation_loss"], state.epoch + 1)
             state.finish_epoch({"train_loss": train_loss, **scores})
             artifacts.save_checkpoint(state.epoch, state.to_bytes())
             reporter.metrics(state.epoch, train_loss=train_loss, **scores)
@@ -116,15 +120,14 @@ class Cnn1d(Model):
         order = state.sampler.permutation(len(train))
         losses = torch.zeros(steps)
         for step, batch in enumerate(np.array_split(order, steps)):
-            if step % STOP_EVERY_BATCHES == 0:
-                if reporter.should_stop():
-                    raise RunStopped
-                reporter.progress((state.epoch + step / steps) / self.recipe.epochs, stage="training")
+            _stop_if_asked(reporter)
+            reporter.progress((state.epoch + step / steps) / self.recipe.epochs, stage="training")
             windows_BCL = torch.from_numpy(train.batch_NCL(batch))
             if self.recipe.augment:
                 windows_BCL = augmented_NCL(windows_BCL, state.sampler)
             loss_B = cross_entropy(self.network(windows_BCL), label_N[batch], reduction="none")
             loss = (loss_B * weight_N[batch]).mean()
+            _check_loss(float(loss.detach()), state.epoch + 1)
             state.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
@@ -133,9 +136,9 @@ class Cnn1d(Model):
             losses[step] = loss.detach()
         return float(losses.mean())
 
-    def _scores(self, validation: WindowSet) -> dict[str, float]:
+    def _scores(self, validation: WindowSet, reporter: Reporter) -> dict[str, float]:
         """Scores by window; every fault has the same say in the loss."""
-        probability_NK = self.probability_NK(validation)
+        probability_NK = self.probability_NK(validation, lambda _share: _stop_if_asked(reporter))
         of_truth_N = probability_NK[np.arange(len(validation)), validation.label_N]
         loss_N = -np.log(np.maximum(of_truth_N, 1e-12))
         counts_KK = confusion_KK(validation.label_N, probability_NK.argmax(axis=1), len(validation.faults))
@@ -148,9 +151,10 @@ class Cnn1d(Model):
     def probability_NK(self, windows: WindowSet, progress: Callable[[float], None] | None = None) -> Probability:
         """Softmax of the logits, float64 [window, fault]."""
         self.network.eval()
+        size = max(1, PREDICT_SAMPLES // (windows.channels * windows.samples))
         parts: list[NDArray[np.float64]] = []
         with torch.no_grad():
-            for batch in windows.batches(PREDICT_BATCH):
+            for batch in windows.batches(size):
                 logits = self.network(torch.from_numpy(windows.batch_NCL(batch)))
                 parts.append(torch.softmax(logits.double(), dim=1).numpy())
                 if progress is not None:
@@ -175,6 +179,19 @@ class Cnn1d(Model):
             raise UserError(
                 f"{self.file_name} does not hold the weights of this network.", remedy="Train the model again."
             ) from error
+
+
+def _stop_if_asked(reporter: Reporter) -> None:
+    if reporter.should_stop():
+        raise RunStopped
+
+
+def _check_loss(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise UserError(
+            f"The loss is not a number in epoch {epoch}: training diverged.",
+            remedy="Lower learning_rate; if that does not help, look for extreme values in the records.",
+        )
 
 
 def _block(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:

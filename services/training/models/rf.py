@@ -1,7 +1,7 @@
 """Random forest on vibration features of each window.
 
-Trees are grown a few at a time, which gives the same forest as growing them at once. A run that stops starts again:
-a forest is grown in seconds, and its seed makes it the same one.
+Trees are grown one at a time, which gives the same forest as growing them at once and lets a run stop between two.
+A run that stops starts again: a forest is grown in seconds, and its seed makes it the same one.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 import skops.io
-from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree._tree import Tree
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from services.training.feature_table import FeatureTable
@@ -23,12 +24,26 @@ from shared.contracts.specs import RandomForestRecipe
 from shared.errors import UserError
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
 
-TREES_PER_STEP = 10
+#: Trees between two points of the curves.
+TREES_PER_POINT = 10
 #: Share of the progress that computing the features takes.
 FEATURES_SHARE = 0.6
 #: What the file may hold beside the types that skops trusts by itself. A tree is an array of node indices that
 #: scikit-learn follows without looking, so `_check_tree` looks first.
 TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
+#: What skops raises for a file that is damaged, was made up, or holds another release's objects.
+NOT_READABLE = (
+    UntrustedTypesFoundException,
+    UnsupportedTypeException,
+    BadZipFile,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    RuntimeError,
+    OSError,
+)
 
 
 class RandomForest(Model):
@@ -41,7 +56,7 @@ class RandomForest(Model):
         self.faults = setup.faults
         self.table = FeatureTable(setup.channels, setup.sample_rate_hz, setup.bearing)
         self.forest = RandomForestClassifier(
-            n_estimators=TREES_PER_STEP,
+            n_estimators=1,
             max_depth=recipe.max_depth,
             min_samples_leaf=recipe.min_leaf,
             random_state=setup.seed,
@@ -58,6 +73,7 @@ class RandomForest(Model):
     ) -> Fit:
         """Grow the trees; validation tells how the forest does as it grows. Raises `RunStopped` on request."""
         total = len(train) + len(validation)
+        assert len(np.unique(train.label_N)) == len(self.faults), "a column of the probabilities would be missing"
 
         def tell(done: float) -> None:
             _stop_if_asked(reporter)
@@ -66,13 +82,15 @@ class RandomForest(Model):
         train_NF = self.table.values_NF(train, lambda share: tell(share * len(train) / total))
         validation_NF = self.table.values_NF(validation, lambda share: tell(1 - (1 - share) * len(validation) / total))
         weight_N = train.balanced_weight_N()
+        votes_NK = np.zeros((len(validation), len(self.faults)))
         history: list[dict[str, float]] = []
-        for trees in range(TREES_PER_STEP, self.recipe.trees + TREES_PER_STEP, TREES_PER_STEP):
+        for grown in range(1, self.recipe.trees + 1):
             _stop_if_asked(reporter)
-            grown = min(trees, self.recipe.trees)
             self.forest.set_params(n_estimators=grown).fit(train_NF, train.label_N, sample_weight=weight_N)
-            predicted_N = self._probability_of(validation_NF).argmax(axis=1)
-            counts_KK = confusion_KK(validation.label_N, predicted_N, len(self.faults))
+            votes_NK += self.forest.estimators_[-1].tree_.predict(validation_NF)
+            if grown % TREES_PER_POINT and grown < self.recipe.trees:
+                continue
+            counts_KK = confusion_KK(validation.label_N, votes_NK.argmax(axis=1), len(self.faults))
             scores = {"validation_accuracy": accuracy(counts_KK), "validation_macro_f1": macro_f1(counts_KK)}
             history.append({"trees": float(grown), **scores})
             reporter.metrics(grown, **scores)
@@ -88,10 +106,14 @@ class RandomForest(Model):
 
     def probability_NK(self, windows: WindowSet, progress: Callable[[float], None] | None = None) -> Probability:
         """Mean over the trees of the class shares in their leaves, float64 [window, fault]."""
-        return self._probability_of(self.table.values_NF(windows, progress or (lambda _share: None)))
-
-    def _probability_of(self, values_NF: NDArray[np.float64]) -> Probability:
-        return np.asarray(self.forest.predict_proba(values_NF), dtype=np.float64)
+        tell = progress or (lambda _share: None)
+        values_NF = self.table.values_NF(windows, lambda share: tell(FEATURES_SHARE * share))
+        votes_NK: Probability = np.zeros((len(windows), len(self.faults)))
+        trees = self.forest.estimators_
+        for place, tree in enumerate(trees, start=1):
+            votes_NK += tree.tree_.predict(values_NF)
+            tell(FEATURES_SHARE + (1 - FEATURES_SHARE) * place / len(trees))
+        return votes_NK / len(trees)
 
     def parameters(self) -> int:
         """Nodes of all trees."""
@@ -107,15 +129,16 @@ class RandomForest(Model):
         """Read the forest. Raises `UserError` for a file that is damaged or holds more than this forest."""
         try:
             forest = skops.io.load(path, trusted=TRUSTED_TYPES)
-        except (UntrustedTypesFoundException, UnsupportedTypeException, BadZipFile, KeyError, ValueError) as error:
+        except NOT_READABLE as error:
             raise _not_a_forest() from error
-        features = len(self.table.names)
-        if not isinstance(forest, RandomForestClassifier) or not np.array_equal(
-            forest.classes_, np.arange(len(self.faults))
-        ):
+        trees = getattr(forest, "estimators_", None)
+        if type(forest) is not RandomForestClassifier or not isinstance(trees, list) or not trees:
             raise _not_a_forest()
-        for tree in forest.estimators_:
-            _check_tree(tree.tree_, features, len(self.faults))
+        for tree in trees:
+            inner = getattr(tree, "tree_", None)
+            if type(tree) is not DecisionTreeClassifier or type(inner) is not Tree:
+                raise _not_a_forest()
+            _check_tree(inner, len(self.table.names), len(self.faults))
         self.forest = forest
 
     def config(self) -> dict[str, Any]:
@@ -136,7 +159,7 @@ def _check_tree(tree: Any, features: int, faults: int) -> None:
     falls = (left > nodes) & (right > nodes) & (left < len(nodes)) & (right < len(nodes))
     in_range = (feature >= 0) & (feature < features)
     fits = tree.n_features == features and tree.value.shape == (len(nodes), 1, faults)
-    if not (fits and len(nodes) and (falls & in_range)[inner].all()):
+    if not (fits and len(nodes) and (falls & in_range)[inner].all() and np.isfinite(tree.value).all()):
         raise _not_a_forest()
 
 
