@@ -22,11 +22,11 @@ _log = structlog.get_logger(__name__)
 _QUEUE = 256
 _NEW = text(
     """
-    SELECT e.run_id, e.seq, e.attempt, e.type, e.at, e.data
+    SELECT watched.seq AS behind, e.run_id, e.seq, e.attempt, e.type, e.at, e.data
     FROM unnest(CAST(:ids AS uuid[]), CAST(:seqs AS int[])) AS watched (run_id, seq)
     CROSS JOIN LATERAL (
         SELECT * FROM run_events WHERE run_id = watched.run_id AND seq > watched.seq ORDER BY seq LIMIT 200
-    ) AS e ORDER BY e.run_id, e.seq
+    ) AS e ORDER BY watched.run_id, watched.seq, e.seq
     """
 )
 
@@ -110,16 +110,16 @@ class EventHub:
             watchers = [watcher for watcher in self._watchers if watcher.room > 0]
         if not watchers:
             return
-        cursors: dict[UUID, int] = {}
-        by_run: dict[UUID, list[Watcher]] = {}
+        by_place: dict[tuple[UUID, int], list[Watcher]] = {}
         for watcher in watchers:
-            cursors[watcher.run_id] = min(cursors.get(watcher.run_id, watcher.cursor), watcher.cursor)
-            by_run.setdefault(watcher.run_id, []).append(watcher)
+            by_place.setdefault((watcher.run_id, watcher.cursor), []).append(watcher)
+        places = list(by_place)
+        values = {"ids": [run_id for run_id, _ in places], "seqs": [cursor for _, cursor in places]}
         with transaction(self._engine) as session:
-            rows = session.execute(_NEW, {"ids": list(cursors), "seqs": list(cursors.values())}).mappings().all()
-        news: dict[UUID, list[EventView]] = {}
+            rows = session.execute(_NEW, values).mappings().all()
+        news: dict[tuple[UUID, int], list[EventView]] = {}
         for row in rows:
-            news.setdefault(row["run_id"], []).append(EventView.model_validate(dict(row)))
-        for run_id, events in news.items():
-            for watcher in by_run[run_id]:
+            news.setdefault((row["run_id"], row["behind"]), []).append(EventView.model_validate(dict(row)))
+        for place, events in news.items():
+            for watcher in by_place[place]:
                 watcher.offer(events)

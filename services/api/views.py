@@ -55,7 +55,7 @@ def find_run(session: Session, project_id: UUID, run_id: UUID) -> Run:
 
 
 _LIVE = text(
-    "SELECT count(*) FROM workers WHERE :pool = ANY(pools) AND NOT draining "
+    "SELECT count(*) FROM workers WHERE :pool = ANY(pools) AND :kind = ANY(kinds) AND NOT draining "
     "AND heartbeat_at > now() - make_interval(secs => :lease_s)"
 )
 
@@ -66,8 +66,8 @@ def wait_reason(session: Session, run: Run, lease_s: float) -> str | None:
         return "Its message is sent; a worker takes it when a slot is free."
     if run.state != RunState.QUEUED:
         return None
-    if not session.execute(_LIVE, {"pool": run.pool, "lease_s": lease_s}).scalar():
-        return f"No live worker serves the pool {run.pool!r}."
+    if not session.execute(_LIVE, {"pool": run.pool, "kind": run.kind, "lease_s": lease_s}).scalar():
+        return f"No live worker of the pool {run.pool!r} serves {run.kind}."
     ahead = session.execute(
         select(func.count())
         .select_from(Run)

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+_MAX_DEPTH = 64
+
 
 class Contract(BaseModel):
     """Input at the edge: frozen, unknown fields refused, no text that a database or a file name could not hold."""
@@ -16,16 +18,32 @@ class Contract(BaseModel):
         if isinstance(given, dict):
             for field, value in given.items():
                 if not _storable(value) or not _storable(field):
-                    raise ValueError(f"{str(field)[:60]!r} holds a NUL character or half a surrogate pair")
+                    raise ValueError(
+                        f"{str(field)[:60]!r} holds a NUL character, half a surrogate pair or more than "
+                        f"{_MAX_DEPTH} levels"
+                    )
         return given
 
 
 def _storable(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" not in value and not any("\ud800" <= sign <= "\udfff" for sign in value)
-    if isinstance(value, dict):
-        return all(_storable(key) and _storable(item) for key, item in value.items())
-    return not isinstance(value, list) or all(_storable(item) for item in value)
+    """Whether a database takes every text in `value`; not by recursion, which a hostile nesting would exhaust."""
+    waiting = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str) and item != storable(item):
+            return False
+        if isinstance(item, dict | list) and depth >= _MAX_DEPTH:
+            return False
+        if isinstance(item, dict):
+            waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+        elif isinstance(item, list):
+            waiting += [(part, depth + 1) for part in item]
+    return True
+
+
+def storable(text: str) -> str:
+    """`text` with NUL characters and halves of surrogate pairs written out, so that every store takes it."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 class View(BaseModel):

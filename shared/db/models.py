@@ -67,6 +67,7 @@ class Worker(Base):
     __tablename__ = "workers"
     name: Mapped[str] = mapped_column(primary_key=True)
     pools: Mapped[list[str]]
+    kinds: Mapped[list[str]]  #: what it has bodies for; a pool may hold workers of several services or releases
     slots: Mapped[int]
     host: Mapped[str]
     pid: Mapped[int]
@@ -117,6 +118,9 @@ class Run(Base):
         Index("runs_by_project", "project_id", "id"),
         Index("runs_queued", "pool", text("priority DESC"), "queued_at", postgresql_where=text("state = 'queued'")),
         Index("runs_active", "state", "pool", postgresql_where=text("state IN ('dispatched', 'running')")),
+        Index(
+            "runs_open", "pool", "state", postgresql_include=["queued_at"], postgresql_where=text("finished_at IS NULL")
+        ),
         Index("runs_by_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
     )
 

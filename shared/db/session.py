@@ -6,8 +6,16 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
+
+#: A client that vanished in a transaction must not keep its locks; the server's defaults are two hours or never.
+_GONE = (
+    "-c idle_in_transaction_session_timeout=15s -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
+)
 
 
 def _dumps(value: Any) -> str:
@@ -29,10 +37,14 @@ def make_engine(url: str, *, pool_size: int = 5, pooled: bool = True, lock_timeo
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
             "application_name": "faultline",
-            "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC",
+            "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC {_GONE}",
         },
         **options,
     )
+
+
+#: Trying again may help; any other error of the database says that what is written is wrong.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 @contextmanager

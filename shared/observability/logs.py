@@ -1,5 +1,6 @@
 """JSON lines on stderr; every line, ours or a library's, carries run_id, attempt, task_id and trace_id."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -39,7 +40,10 @@ class _CeleryIds(logging.Filter):
 
 
 def _dumps(event: MutableMapping[str, Any], **_options: Any) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # half a surrogate pair, an integer beyond 64 bits: a line of a log is never lost for its content
+        return json.dumps(event, default=str)
 
 
 _SHARED: list[Processor] = [

@@ -1,5 +1,6 @@
 """Eager mode: the request that submits a run also runs it, in this process, after its commit. Steps likewise."""
 
+import threading
 from typing import Any
 
 from shared.queue.app import Holder, make_app
@@ -13,12 +14,17 @@ class Eager:
     """Plays dispatcher, broker and worker. Failures are in the rows and in the log."""
 
     def __init__(self, settings: Settings) -> None:
+        self._one_at_a_time = threading.Lock()
         holder = Holder()
         self._app = make_app(settings, settings.eager_task_modules, holder)
         self._runtime = holder.runtime = make_runtime(settings, "eager", lifeline=None)
 
     def run_everything(self) -> None:
         """Run what is queued, and what that leads to, until nothing is left."""
+        with self._one_at_a_time:
+            self._run_queued()
+
+    def _run_queued(self) -> None:
         while True:
             taken = take_all(self._runtime.engine)
             for kind, run_id, attempt in taken:

@@ -12,13 +12,12 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.artifacts import Stored
+from shared.contracts.base import storable
 from shared.contracts.envelope import Envelope
 from shared.contracts.kinds import KINDS
 from shared.db.session import transaction
-from shared.errors import Retryable
 from shared.observability import metrics
 from shared.observability.logs import bound_ids
 from shared.observability.tracing import span
@@ -84,8 +83,8 @@ def _claim(runtime: Runtime, kind: str, run_id: UUID, attempt: int) -> Claimed:
 def _attempt(runtime: Runtime, claimed: Claimed, mirror: Callable[[News], None]) -> tuple[str, Envelope | None]:
     kind = KINDS[claimed.kind]
     reporter = RunReporter(claimed.attempt)
-    killer = _Killer(runtime, claimed)
-    workdir = Path(tempfile.mkdtemp(prefix="attempt-", dir=_work_dir(runtime)))
+    workdir = Path(tempfile.mkdtemp(prefix=f"attempt-{runtime.worker}-", dir=_work_dir(runtime)))
+    killer = _Killer(runtime, claimed, workdir)
     keeper = Keeper(
         runtime.engine,
         runtime.settings,
@@ -131,9 +130,9 @@ def _body(
         if body.mode == "supervised":
             return supervise(runtime, claimed, body, reporter, log, checkpoint, workdir, killer.set_target)
         return run_inline(runtime, claimed, resolve(body.target), reporter, log, checkpoint, workdir)
-    except (SQLAlchemyError, Retryable, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the boundary: a crash is told at once, not when the lease has ended
         _log.exception("the attempt could not be carried out")
-        return Crashed(f"a dependency was away: {type(error).__name__}")
+        return Crashed(f"{type(error).__name__}: {storable(str(error)[:200])}")
 
 
 def _newest_checkpoint(runtime: Runtime, claimed: Claimed) -> Stored | None:
@@ -145,7 +144,8 @@ def _newest_checkpoint(runtime: Runtime, claimed: Claimed) -> Stored | None:
 class _Killer:
     """What the keeper calls for a body that does not stop: kills the trainer, or writes the end and kills itself."""
 
-    def __init__(self, runtime: Runtime, claimed: Claimed) -> None:
+    def __init__(self, runtime: Runtime, claimed: Claimed, workdir: Path) -> None:
+        self._workdir = workdir
         self._runtime = runtime
         self._claimed = claimed
         self._target: Callable[[], None] | None = None
@@ -170,4 +170,5 @@ class _Killer:
                 self.keeper.lease_ends_s,
             )
             _log.warning("the worker process ends itself: its body does not stop", reason=reason)
+            shutil.rmtree(self._workdir, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.states import RunState
 from shared.db.models import Run
-from shared.db.session import transaction
+from shared.db.session import AWAY, transaction
 from shared.queue.runtime import Runtime
 from shared.runs import sync
 from shared.runs.errors import CANCELLED, named_cause
@@ -23,6 +23,7 @@ from shared.runs.reporter import News, StopReason
 
 _log = structlog.get_logger(__name__)
 _RETRY_S = 0.5
+_NOT_STORABLE = "A body returns plain JSON: text without NUL characters, numbers of at most 64 bits."
 
 
 class RunFailed(Exception):
@@ -99,7 +100,10 @@ class Claimed:
 def checked(outcome: Outcome, limit_bytes: int) -> Outcome:
     """A result must be small and JSON; a stop for a time limit is a failure."""
     if isinstance(outcome, Succeeded):
-        size = len(orjson.dumps(outcome.result))
+        try:
+            size = len(orjson.dumps(outcome.result))
+        except TypeError as error:
+            return Failed(named_cause("NotStorable", f"The result is no JSON: {error}", _NOT_STORABLE))
         if size > limit_bytes:
             return Failed(
                 named_cause(
@@ -133,12 +137,17 @@ def settle(
         try:
             with transaction(runtime.engine) as session:
                 return _write(session, runtime, claimed, outcome, news, stage_seconds)
-        except SQLAlchemyError as error:
+        except AWAY as error:
             if time.monotonic() + _RETRY_S >= deadline_s:
                 _log.error("the end of the attempt is not written; the run starts again", exc_info=error)
                 return "lost", None
             _log.warning("the database is away; the end of the attempt is written again", error=str(error)[:300])
             time.sleep(_RETRY_S)
+        except SQLAlchemyError as error:
+            if isinstance(outcome, Failed) and outcome.error.type == "NotStorable":
+                raise
+            _log.exception("the database refuses the end of the attempt as it is")
+            news, outcome = News(), Failed(named_cause("NotStorable", str(error.__cause__ or error), _NOT_STORABLE))
 
 
 def _write(

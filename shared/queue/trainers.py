@@ -64,6 +64,10 @@ class _Pipes:
     def open(cls) -> "_Pipes":
         return cls(os.pipe(), os.pipe(), os.pipe())
 
+    def close(self) -> None:
+        for descriptor in (*self.orders, *self.messages, *self.log):
+            os.close(descriptor)
+
     def theirs(self) -> list[int]:
         return [self.orders[0], self.log[1], self.messages[1]]
 
@@ -134,24 +138,29 @@ class ForkServer:
         pipes = _Pipes.open()
         try:
             socket.send_fds(self._socket, [b"f"], pipes.theirs())
-        except OSError as error:
+            while "status" in (answer := self._read()):
+                self._exits[answer["pid"]] = answer["status"]
+        except (Retryable, OSError) as error:
+            pipes.close()
             raise Retryable("the fork server has ended") from error
-        while "status" in (answer := self._read()):
-            self._exits[answer["pid"]] = answer["status"]
         return pipes.trainer(answer["pid"], self)
 
     def close(self) -> None:
         """End the server; no trainer may be running."""
-        self.process.terminate()
+        self.process.kill()
         self._reader.close()
         self._socket.close()
         self.process.wait()
 
     def status(self, pid: int) -> int:
-        """See `Ended`."""
-        while pid not in self._exits:
-            answer = self._read()
-            self._exits[answer["pid"]] = answer["status"]
+        """See `Ended`. Of a server that has died nobody knows it; what the trainer said counts all the same."""
+        try:
+            while pid not in self._exits:
+                answer = self._read()
+                self._exits[answer["pid"]] = answer["status"]
+        except (Retryable, OSError):
+            self.process.kill()
+            return 1
         return self._exits.pop(pid)
 
     def _read(self) -> dict[str, Any]:
@@ -192,6 +201,6 @@ class Trainers:
             try:
                 if self._server is not None:
                     return self._server.start()
-            except Retryable:
+            except (Retryable, OSError):
                 self.close()
         raise OSError("the fork server does not stay up")

@@ -24,6 +24,7 @@ from shared.observability import metrics
 from shared.observability.logs import setup_logging
 from shared.observability.tracing import start_tracing
 from shared.queue.app import STEPS_QUEUE, Holder, make_app
+from shared.queue.registry import RUN_BODIES
 from shared.queue.runtime import Lifeline, make_runtime
 from shared.queue.trainer import die_with_parent
 from shared.settings import Settings, load_settings
@@ -33,10 +34,11 @@ _log = structlog.get_logger(__name__)
 _LEAVE_S = 5.0
 _REGISTER = text(
     """
-    INSERT INTO workers (name, pools, slots, host, pid, version, draining)
-    VALUES (:name, :pools, :slots, :host, :pid, :version, :draining)
-    ON CONFLICT (name) DO UPDATE SET pools = excluded.pools, slots = excluded.slots, host = excluded.host,
-        version = excluded.version, draining = excluded.draining, heartbeat_at = now(),
+    INSERT INTO workers (name, pools, kinds, slots, host, pid, version, draining)
+    VALUES (:name, :pools, :kinds, :slots, :host, :pid, :version, :draining)
+    ON CONFLICT (name) DO UPDATE SET pools = excluded.pools, kinds = excluded.kinds,
+        slots = excluded.slots, host = excluded.host, version = excluded.version, draining = excluded.draining,
+        heartbeat_at = now(),
         started_at = CASE WHEN workers.pid = excluded.pid THEN workers.started_at ELSE now() END, pid = excluded.pid
     """
 )
@@ -89,6 +91,7 @@ class Registration(threading.Thread):
         return {
             "name": self._settings.worker_name,
             "pools": list(self._settings.worker_pools),
+            "kinds": sorted(RUN_BODIES),
             "slots": self._settings.worker_slots,
             "host": socket.gethostname(),
             "pid": os.getpid(),

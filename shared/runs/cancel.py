@@ -19,6 +19,6 @@ _ASK = text(
 def request_cancel(session: Session, run_id: UUID) -> None:
     """Ask for the end of a run. Does nothing to one that has ended."""
     session.execute(_ASK, {"id": run_id, "ended": sorted(TERMINAL)})
-    run = session.get_one(Run, run_id, with_for_update=True)
+    run = session.get_one(Run, run_id, with_for_update=True, populate_existing=True)
     if run.state in _IDLE:
         sync.finish(session, run_id, RunState.CANCELLED, failure(run, CANCELLED), only_from=_IDLE)

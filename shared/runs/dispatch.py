@@ -26,7 +26,10 @@ _BATCH = 20
 
 _FREE = text(
     """
-    SELECT coalesce(sum(greatest(0, slots - busy)), 0) AS free, coalesce(sum(slots), 0) AS slots FROM (
+    SELECT coalesce(sum(greatest(0, slots - busy)), 0) AS free, coalesce(sum(slots), 0) AS slots,
+        array(SELECT DISTINCT unnest(kinds) FROM workers WHERE :pool = ANY(pools) AND NOT draining
+            AND heartbeat_at > now() - make_interval(secs => :lease_s)) AS kinds
+    FROM (
         SELECT slots, (SELECT count(*) FROM runs WHERE state = 'running' AND worker = workers.name) AS busy
         FROM workers
         WHERE :pool = ANY(pools) AND NOT draining AND heartbeat_at > now() - make_interval(secs => :lease_s)
@@ -37,20 +40,21 @@ _UNCLAIMED = text("SELECT count(*) FROM runs WHERE state = 'dispatched' AND pool
 _NEXT = text(
     """
     SELECT id, kind, attempt, traceparent FROM runs
-    WHERE state = 'queued' AND pool = :pool AND (not_before IS NULL OR not_before <= now())
+    WHERE state = 'queued' AND pool = :pool AND kind = ANY(:kinds)
+        AND cancel_requested_at IS NULL AND (not_before IS NULL OR not_before <= now())
     ORDER BY priority DESC, queued_at LIMIT :limit FOR UPDATE SKIP LOCKED
     """
 )
 
 
-def room(session: Session, settings: Settings, pool: Pool) -> int:
-    """How many more messages the pool can use: its free slots and its lead, less what is unclaimed."""
-    free, slots = session.execute(_FREE, {"pool": pool.name, "lease_s": settings.lease_s}).one()
+def room(session: Session, settings: Settings, pool: Pool) -> tuple[int, list[str]]:
+    """How many more messages the pool can use (its free slots and its lead, less what is unclaimed), of which kinds."""
+    free, slots, kinds = session.execute(_FREE, {"pool": pool.name, "lease_s": settings.lease_s}).one()
     metrics.LIVE_SLOTS.labels(pool.name).set(slots)
     if not slots:
-        return 0
+        return 0, []
     unclaimed = session.execute(_UNCLAIMED, {"pool": pool.name}).scalar_one()
-    return max(0, int(free) + pool.lead - int(unclaimed))
+    return max(0, int(free) + pool.lead - int(unclaimed)), kinds
 
 
 def dispatch_once(engine: Engine, settings: Settings, send: SendRun) -> int:
@@ -62,8 +66,10 @@ def _dispatch_pool(engine: Engine, settings: Settings, pool: Pool, send: SendRun
     total = 0
     while True:
         with transaction(engine) as session:
-            limit = min(_BATCH, room(session, settings, pool))
-            rows = session.execute(_NEXT, {"pool": pool.name, "limit": limit}).all() if limit else []
+            wanted, kinds = room(session, settings, pool)
+            limit = min(_BATCH, wanted)
+            values = {"pool": pool.name, "kinds": kinds, "limit": limit}
+            rows = session.execute(_NEXT, values).all() if limit else []
             for row in rows:
                 sync.change(session, row.id, RunState.DISPATCHED, attempt=row.attempt)
             try:

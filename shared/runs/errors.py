@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from shared.contracts.base import storable
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.db.models import Run
 from shared.errors import FaultlineError
@@ -22,7 +23,9 @@ def error_info(error: BaseException) -> ErrorInfo:
 
 def named_cause(type_: str, message: str, remedy: str) -> ErrorInfo:
     """An error that is known by its cause: time limit, cancel, killed by a signal, lost worker."""
-    return ErrorInfo(type=type_, message=message[:2000], remedy=remedy, error_id=uuid4().hex[:12])
+    return ErrorInfo(
+        type=type_, message=storable(message[:2000]), remedy=storable(remedy[:2000]), error_id=uuid4().hex[:12]
+    )
 
 
 CANCELLED = ("Cancelled", "The run was cancelled on request.", "Submit it again if it is still wanted.")

@@ -15,13 +15,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from shared.db.session import transaction
+from shared.db.session import AWAY, transaction
 from shared.runs import sync
 from shared.runs.reporter import News, RunReporter, StopReason
 from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
 _TICK_S = 0.1
+_JOIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,18 @@ class Keeper:
         self._killed = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._fence_thread = threading.Thread(target=self._fence, name="fence", daemon=True)
 
     def __enter__(self) -> "Keeper":
         self._thread.start()
+        self._fence_thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        """A keeper that hangs in a silent database is left behind: its attempt is fenced."""
         self._over.set()
-        self._thread.join()
+        self._fence_thread.join()
+        self._thread.join(_JOIN_S)
 
     @property
     def lease_ends_s(self) -> float:
@@ -90,6 +95,14 @@ class Keeper:
             if not self._over.is_set():
                 self._reporter.request_stop("lost")
                 self._kill("lost")
+
+    def _fence(self) -> None:
+        """Without a word to the database, which may be what hangs: kill the body before the lease ends."""
+        while not self._over.wait(_TICK_S):
+            if time.monotonic() >= self.lease_ends_s - self._settings.heartbeat_s / 2:
+                self._reporter.request_stop("lost")
+                self._kill("lost")
+                return
 
     def _keep(self) -> None:
         while not self._over.wait(_TICK_S):
@@ -120,8 +133,12 @@ class Keeper:
             with transaction(self._engine) as session:
                 held = write_news(session, self._run_id, self._attempt, self._pending)
                 orders = sync.renew(session, self._run_id, self._attempt, self._settings.lease_s) if held else None
-        except SQLAlchemyError as error:
+        except AWAY as error:
             _log.warning("the database is away; the lease is not renewed", error=str(error)[:300])
+            return
+        except SQLAlchemyError as error:
+            _log.error("news that the database refuses are left out", exc_info=error)
+            self._pending = News()
             return
         self._pending = News()
         if orders is None:
@@ -132,8 +149,6 @@ class Keeper:
                 self._reporter.request_stop("cancel")
 
     def _watch(self, now_s: float) -> None:
-        if now_s >= self.lease_ends_s - self._settings.heartbeat_s / 2:
-            self._reporter.request_stop("lost")
         reason = self._reporter.stop_reason
         if reason is None or self._killed:
             return

@@ -59,7 +59,8 @@ class RunReporter:
             self._fraction = fraction
         if stage is not None and stage != self._stage:
             self._enter(stage)
-        self._progress = (self._fraction, self._stage, current, total)
+        with self._lock:
+            self._progress = (self._fraction, self._stage, current, total)
 
     def metrics(self, step: int, **values: float) -> None:
         """See `Reporter`. Raises `ValueError` for more than `MAX_METRIC_NAMES` different names."""
@@ -103,8 +104,8 @@ class RunReporter:
 
     def take(self) -> News:
         """Everything since the last call."""
-        told, self._progress = self._progress, None
         with self._lock:
+            told, self._progress = self._progress, None
             points, self._points = self._points, []
             puts, self._puts = self._puts, []
         return News(self._as_progress(told) if told else None, points, puts)

@@ -3,6 +3,7 @@
 import logging
 import threading
 
+import orjson
 import structlog
 
 from shared.artifacts import ArtifactStore
@@ -13,8 +14,10 @@ from shared.runs.reporter import RunReporter
 _log = structlog.get_logger(__name__)
 _CHUNK_BYTES = 1 << 20
 _CHUNK_S = 2.0
-#: A body that prints without end fills no disk: 256 chunks are 256 MB.
-_MAX_CHUNKS = 256
+_MAX_CHUNK_S = 30.0  #: the longer a log, the larger its chunks
+#: A body that prints without end fills neither disk nor memory; what is left out is counted in the last line.
+_MAX_BYTES = 256 << 20
+_MAX_WAITING_BYTES = 8 << 20
 
 
 class RunLog:
@@ -27,6 +30,8 @@ class RunLog:
         self._lines: list[bytes] = []
         self._size_bytes = 0
         self._chunks = 0
+        self._stored_bytes = 0
+        self._left_out = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._over = False
@@ -43,9 +48,10 @@ class RunLog:
 
     def write(self, line: bytes) -> None:
         """Add one JSON line."""
-        if self._chunks >= _MAX_CHUNKS:
-            return
         with self._lock:
+            if self._stored_bytes + self._size_bytes > _MAX_BYTES or self._size_bytes > _MAX_WAITING_BYTES:
+                self._left_out += 1
+                return
             self._lines.append(line.rstrip(b"\n") + b"\n")
             self._size_bytes += len(line)
         if self._size_bytes >= _CHUNK_BYTES:
@@ -53,9 +59,12 @@ class RunLog:
 
     def _run(self) -> None:
         while not self._over:
-            self._wake.wait(_CHUNK_S)
+            self._wake.wait(min(_MAX_CHUNK_S, _CHUNK_S * (1 + self._chunks / 100)))
             self._wake.clear()
             self._flush()
+        if self._left_out:
+            note = {"event": "lines were left out of this log", "level": "warning", "lines": self._left_out}
+            self._lines.append(orjson.dumps(note) + b"\n")
         self._flush()
 
     def _flush(self) -> None:
@@ -70,6 +79,7 @@ class RunLog:
             _log.warning("a log chunk is not stored; it stays in the process log", lines=len(lines), error=str(error))
             return
         self._chunks += 1
+        self._stored_bytes += stored.size_bytes
         self._reporter.record(Put(name, "log", stored, "application/x-ndjson"))
 
 

@@ -205,6 +205,7 @@ def add_metrics(session: Session, run_id: UUID, attempt: int, points: Sequence[M
     return True
 
 
+_HELD = text("SELECT 1 FROM runs WHERE id = :id AND attempt = :attempt AND state = 'running' FOR UPDATE")
 _PUT = text(
     """
     INSERT INTO artifacts (id, run_id, attempt, role, name, step, key, size_bytes, sha256, content_type)
@@ -217,6 +218,8 @@ _PUT = text(
 
 def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put]) -> bool:
     """Make files exist. False: the claim is lost and they never do."""
+    if session.execute(_HELD, {"id": run_id, "attempt": attempt}).first() is None:
+        return False
     for put in puts:
         if put.role != "log" and not tell(
             session, run_id, attempt, "artifact", {"name": put.name, "role": put.role, "size": put.stored.size_bytes}

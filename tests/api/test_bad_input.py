@@ -111,6 +111,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         422,
         "surrogate",
     ),
+    "a spec of many levels": (
+        "POST",
+        "/v1/runs",
+        {"content": b'{"kind": "model.train", "spec": {"a": ' + b"[" * 500 + b"]" * 500 + b"}}", "headers": JSON},
+        422,
+        "levels",
+    ),
     "a label without end": (
         "POST",
         "/v1/runs",

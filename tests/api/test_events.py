@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from shared.db.session import transaction
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, Platform, until
 
@@ -73,6 +74,24 @@ def test_a_watcher_outlives_the_death_of_its_api_process(platform: Platform) -> 
             states.append(data["data"]["state"])
     assert seen == list(range(1, platform.run(run)["event_seq"] + 1))
     assert states[-1] == "succeeded"
+
+
+def test_a_watcher_who_reads_an_old_history_keeps_nobody_else_waiting(platform: Platform) -> None:
+    url = platform.start_api()
+    run = platform.submit("test.supervised", steps=400, step_s=0.1)
+    platform.wait_for_line("step 0")
+    with transaction(platform.engine) as session:
+        session.connection().exec_driver_sql(
+            f"UPDATE runs SET event_seq = event_seq + 20000 WHERE id = '{run}'; "
+            "INSERT INTO run_events (run_id, seq, attempt, type, data) "
+            f"SELECT '{run}', event_seq - n, 1, 'notice', '{{}}' FROM runs, generate_series(0, 19999) n "
+            f"WHERE id = '{run}'"
+        )
+    newest = platform.run(run)["event_seq"]
+    with httpx.stream("GET", f"{url}/v1/runs/{run}/events", headers=HEADERS, timeout=30) as slow:
+        assert slow.status_code == 200
+        first = next(iter(read(url, run, last=newest)))
+    assert int(first[0]) == newest + 1
 
 
 def test_a_finished_run_is_replayed_and_the_stream_ends(platform: Platform) -> None:

@@ -21,7 +21,7 @@ def test_a_submitted_run_is_queued_and_has_a_location(client: TestClient) -> Non
     assert run["state"] == "queued"
     assert answer.headers["Location"] == f"/v1/runs/{run['id']}"
     shown = client.get(answer.headers["Location"]).json()
-    assert shown["wait_reason"] == "No live worker serves the pool 'generation'."
+    assert shown["wait_reason"] == "No live worker of the pool 'generation' serves dataset.generate."
     assert client.get("/v1/datasets/bearings").json()["state"] == "queued"
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from sqlalchemy import text
 
 from shared.db.session import transaction
 from shared.queue.app import Sender
@@ -218,6 +219,48 @@ def test_a_run_that_always_crashes_is_quarantined_and_the_queue_moves(make_platf
     row = platform.finished(poison)
     assert (row["state"], row["attempt"]) == ("quarantined", 2)
     assert "signal 9" in row["envelope"]["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["test.inline", "test.supervised"])
+def test_an_error_that_no_database_takes_is_told_all_the_same(make_platform: MakePlatform, kind: str) -> None:
+    platform = make_platform()
+    platform.start_core()
+    platform.start_worker("w1")
+    row = platform.finished(platform.submit(kind, steps=3, fail_at=1, fail_with_nul=True))
+    assert (row["state"], row["attempt"]) == ("failed", 1)
+    assert "a\\x00b" in row["envelope"]["error"]["message"]
+
+
+def test_what_a_trainer_said_counts_although_its_fork_server_died(make_platform: MakePlatform) -> None:
+    platform = make_platform(FAULTLINE_TRAINER_START="forkserver")
+    platform.start_core()
+    platform.start_worker("w1")
+    run = platform.submit("test.supervised", steps=5, step_s=0.2)
+    platform.wait_for_line("step 1")
+    servers = [process for process in platform.trainers() if "shared.queue.forkserver" in process.cmdline()]
+    trainer = trainer_of(platform)
+    [server] = [process for process in servers if process.pid != trainer.pid]
+    server.kill()
+    row = platform.finished(run)
+    assert (row["state"], row["attempt"], row["crashes"]) == ("succeeded", 1, 0)
+    second = platform.submit("test.supervised", journal="second", steps=1)
+    assert platform.finished(second)["state"] == "succeeded", "a new fork server is made"
+
+
+def test_a_silent_database_does_not_let_a_body_outlive_its_lease(make_platform: MakePlatform) -> None:
+    platform = make_platform()
+    platform.start_core()
+    platform.start_worker("w1")
+    platform.submit("test.supervised", steps=200, step_s=0.2)
+    platform.wait_for_line("step 1")
+    trainer = trainer_of(platform)
+    with transaction(platform.engine) as session:
+        session.execute(text("LOCK TABLE run_events IN ACCESS EXCLUSIVE MODE"))
+        until(lambda: not alive(trainer), platform.settings.lease_s + 0.5, "the body outlives its lease")
+
+
+def alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_run_beyond_its_time_limit_fails_and_says_so(make_platform: MakePlatform) -> None:

@@ -6,10 +6,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
+from shared.artifacts import Stored
 from shared.contracts.states import RunState
+from shared.db.models import Run
 from shared.db.session import transaction
 from shared.errors import Retryable
 from shared.runs import sync
+from shared.runs.body import Put
+from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import dispatch_once
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
@@ -25,8 +29,8 @@ def platform(make_platform: MakePlatform) -> Platform:
 def add_worker(platform: Platform, slots: int) -> None:
     with transaction(platform.engine) as session:
         session.connection().exec_driver_sql(
-            "INSERT INTO workers (name, pools, slots, host, pid, version) "
-            f"VALUES ('w', ARRAY['test'], {slots}, 'h', 1, '0')"
+            "INSERT INTO workers (name, pools, kinds, slots, host, pid, version) "
+            f"VALUES ('w', ARRAY['test'], ARRAY['test.inline'], {slots}, 'h', 1, '0')"
         )
 
 
@@ -71,6 +75,41 @@ def test_while_the_broker_is_away_runs_stay_queued(platform: Platform) -> None:
     assert dispatch_once(platform.engine, platform.settings, refuse) == 0
     assert platform.run(run)["state"] == "queued"
     assert platform.states(run) == ["queued"]
+
+
+def test_a_kind_that_no_worker_of_the_pool_has_a_body_for_waits_as_a_row(platform: Platform) -> None:
+    run = platform.submit("test.supervised")
+    assert dispatch_once(platform.engine, platform.settings, lambda *_message: None) == 0
+    assert platform.states(run) == ["queued"]
+
+
+def test_a_cancel_that_meets_a_requeue_ends_the_run(platform: Platform) -> None:
+    run = platform.submit("test.inline")
+    with transaction(platform.engine) as session:
+        sync.change(session, run, RunState.DISPATCHED, attempt=1)
+        sync.claim(session, run, 1, "w", 30)
+    with transaction(platform.engine) as mine:
+        assert mine.get_one(Run, run).state == "running"
+        with transaction(platform.engine) as other:
+            sync.preempt(other, run, 1)
+        request_cancel(mine, run)
+    assert platform.run(run)["state"] == "cancelled"
+
+
+def test_files_of_a_lost_attempt_are_not_recorded_not_even_its_log(platform: Platform) -> None:
+    run = platform.submit("test.inline")
+    put = Put("000000.jsonl", "log", Stored("k", 1, "d"), "application/x-ndjson")
+    with transaction(platform.engine) as session:
+        sync.change(session, run, RunState.DISPATCHED, attempt=1)
+        sync.claim(session, run, 1, "w", 30)
+        assert sync.add_files(session, run, 1, [put])
+        sync.preempt(session, run, 1)
+        assert not sync.add_files(session, run, 1, [put])
+
+
+def test_the_server_frees_the_locks_of_a_client_that_vanished(platform: Platform) -> None:
+    [row] = platform.rows("SELECT current_setting('idle_in_transaction_session_timeout') AS limit")
+    assert row["limit"] == "15s"
 
 
 def test_without_a_live_worker_nothing_is_sent(make_platform: MakePlatform) -> None:

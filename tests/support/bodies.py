@@ -24,6 +24,7 @@ class CountSpec(Spec):
     crash_at: int | None = None  #: dies by its own SIGKILL at this step, in its first `crashes` attempts
     crashes: int = 1
     fail_at: int | None = None
+    fail_with_nul: bool = False
 
 
 class Counted(View):
@@ -53,6 +54,8 @@ def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Count
         if spec.crash_at == step and _crashes_so_far(spec.journal) < spec.crashes:
             note(spec.journal, f"crash at={step}")
             os.kill(os.getpid(), signal.SIGKILL)
+        if spec.fail_at == step and spec.fail_with_nul:
+            raise ValueError("a\x00b \ud800")
         if spec.fail_at == step:
             raise UserError("the body was told to fail", remedy="Do not tell it to.")
         time.sleep(spec.step_s)

@@ -41,6 +41,7 @@ CREATE TABLE projects (
 CREATE TABLE workers (
     name TEXT NOT NULL,
     pools TEXT[] NOT NULL,
+    kinds TEXT[] NOT NULL,
     slots INTEGER NOT NULL,
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
@@ -112,6 +113,8 @@ CREATE INDEX runs_active ON runs (state, pool) WHERE state IN ('dispatched', 'ru
 CREATE INDEX runs_by_parent ON runs (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE INDEX runs_by_project ON runs (project_id, id);
+
+CREATE INDEX runs_open ON runs (pool, state) INCLUDE (queued_at) WHERE finished_at IS NULL;
 
 CREATE INDEX runs_queued ON runs (pool, priority DESC, queued_at) WHERE state = 'queued';
 
