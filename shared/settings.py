@@ -3,6 +3,8 @@
 Everything has the prefix `FAULTLINE_`, but for the three names that Celery users expect.
 """
 
+import os
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +19,6 @@ class Pool(BaseModel):
 
     #: also the name of its queue
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
-    resource_class: Literal["cpu", "gpu"] = "cpu"
     #: messages sent ahead of a free slot; 0 keeps order and priority exact, more hides the dispatcher's latency.
     lead: int = Field(1, ge=0, le=1000)
 
@@ -62,7 +63,8 @@ class Settings(BaseSettings):
     step_max_retries: int = Field(5, ge=0)
 
     # -- a worker
-    worker_name: str = "worker"
+    #: two workers of one name would share a row; on a cluster it is the pod's name
+    worker_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", min_length=1)
     worker_pools: list[str] = Field(default_factory=list)
     worker_slots: int = Field(1, ge=1, le=256)
     work_dir: Path | None = None  #: scratch space of attempts; default: the system's temp folder
@@ -109,6 +111,9 @@ class Settings(BaseSettings):
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):
             raise ValueError("pools: names must differ")
+        for kind, (soft_s, hard_s) in self.kind_limits_s.items():
+            if not 0 < soft_s <= hard_s:
+                raise ValueError(f"kind_limits_s: {kind} must have 0 < soft <= hard seconds")
         unknown = set(self.worker_pools) - set(names)
         if unknown:
             raise ValueError(f"worker_pools: {', '.join(sorted(unknown))} not among pools ({', '.join(names)})")

@@ -7,9 +7,9 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from services.api import entities, files, problems, runs, submissions, system
-from services.api.deps import Parts
+from services.api.deps import Parts, authenticate
 from services.api.hub import EventHub
-from services.api.limits import BodyLimit, Observed
+from services.api.limits import BodyLimit, Observed, UploadsNeedAKey
 from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
 from shared.queue.eager import Eager
@@ -47,5 +47,6 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(
         BodyLimit, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes
     )
+    app.add_middleware(UploadsNeedAKey, check=lambda header: authenticate(app.state.parts, header))
     app.add_middleware(Observed)
     return app

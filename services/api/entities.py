@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from services.api.deps import After, IdentityDep, Limit, SessionDep
 from services.api.views import page_of
@@ -59,6 +60,15 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
+def _one(session: Session, query: Select[Any, Run], table: type[Dataset] | type[Model], ref: str) -> Any:
+    """The row of `table` that has `ref` as its id or name. Raises `NotFound`."""
+    row_id = _uuid(ref)
+    row = session.execute(query.where(table.id == row_id if row_id else table.name == ref)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no {table.__name__.lower()} {ref[:80]!r} in this project.")
+    return row
+
+
 @router.get("/datasets")
 def list_datasets(
     session: SessionDep, identity: IdentityDep, cursor: After = None, limit: Limit = 50
@@ -72,11 +82,7 @@ def list_datasets(
 @router.get("/datasets/{dataset}")
 def show_dataset(dataset: str, session: SessionDep, identity: IdentityDep) -> DatasetView:
     """One dataset, by id or name."""
-    by = Dataset.id == ref if (ref := _uuid(dataset)) else Dataset.name == dataset
-    row = session.execute(_datasets(identity.project_id).where(by)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no dataset {dataset[:80]!r} in this project.")
-    return _dataset_view(*row)
+    return _dataset_view(*_one(session, _datasets(identity.project_id), Dataset, dataset))
 
 
 @router.get("/models")
@@ -90,8 +96,4 @@ def list_models(session: SessionDep, identity: IdentityDep, cursor: After = None
 @router.get("/models/{model}")
 def show_model(model: str, session: SessionDep, identity: IdentityDep) -> ModelView:
     """One model, by id or name."""
-    by = Model.id == ref if (ref := _uuid(model)) else Model.name == model
-    row = session.execute(_models(identity.project_id).where(by)).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no model {model[:80]!r} in this project.")
-    return _model_view(*row)
+    return _model_view(*_one(session, _models(identity.project_id), Model, model))

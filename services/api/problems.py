@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from shared.contracts.views import Problem
-from shared.errors import FaultlineError, Retryable, UserError
+from shared.errors import FaultlineError, Retryable, Unauthorized, UserError
 
 _log = structlog.get_logger(__name__)
 _TITLES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 405: "Method not allowed", 409: "Conflict"}
@@ -43,6 +43,11 @@ def problem(
     )
 
 
+def unauthorized(error: Unauthorized) -> Response:
+    """The answer for a missing or wrong key."""
+    return problem(error.status_code, error.message, error.remedy, headers={"WWW-Authenticate": "Bearer"})
+
+
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Pydantic's findings without what the caller sent: where, and what is wrong."""
     return [
@@ -54,10 +59,13 @@ def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Answer every exception in the one shape."""
 
+    @app.exception_handler(Unauthorized)
+    def nobody(_request: Request, error: Unauthorized) -> Response:
+        return unauthorized(error)
+
     @app.exception_handler(UserError)
     def user_error(_request: Request, error: UserError) -> Response:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status_code == 401 else None
-        return problem(error.status_code, error.message, error.remedy, headers=headers)
+        return problem(error.status_code, error.message, error.remedy)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

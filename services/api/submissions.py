@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import ValidationError
 
-from services.api.deps import IdempotencyKey, Identity, IdentityDep, Parts, PartsDep
+from services.api.deps import IdempotencyKey, IdentityDep, PartsDep
 from services.api.problems import readable
 from services.api.views import run_view
 from shared.contracts.kinds import kind_named
@@ -22,79 +22,69 @@ Priority = Annotated[int, Query(ge=-100, le=100)]
 _ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": RunView}
 
 
-def _submit(parts: Parts, identity: Identity, request: Request, response: Response) -> RunView:
-    with transaction(parts.engine) as session:
-        run_id = submit(session, parts.settings, identity, request)
-    parts.after_submit()
-    response.headers["Location"] = f"/v1/runs/{run_id}"
-    with transaction(parts.engine) as session:
-        return run_view(session.get_one(Run, run_id))
+class Asked:
+    """What every submitting route is given beside its spec."""
+
+    def __init__(
+        self,
+        parts: PartsDep,
+        identity: IdentityDep,
+        response: Response,
+        key: IdempotencyKey = None,
+        pool: Pool = None,
+        priority: Priority = 0,
+    ) -> None:
+        self.parts, self.identity, self.response = parts, identity, response
+        self.key, self.pool, self.priority = key, pool, priority
+
+    def for_run(self, kind: str, spec: Spec) -> RunView:
+        """Submit a run as the query says."""
+        return self.submit(Request(kind, spec, self.pool, self.priority, {}, self.key))
+
+    def submit(self, request: Request) -> RunView:
+        """Submit; in eager mode the run has ended before this returns."""
+        with transaction(self.parts.engine) as session:
+            run_id = submit(session, self.parts.settings, self.identity, request)
+        self.parts.after_submit()
+        self.response.headers["Location"] = f"/v1/runs/{run_id}"
+        with transaction(self.parts.engine) as session:
+            return run_view(session.get_one(Run, run_id))
+
+
+AskedDep = Annotated[Asked, Depends()]
 
 
 @router.post("/datasets/import", **_ACCEPTED)
-def import_dataset(
-    spec: ImportSpec,
-    parts: PartsDep,
-    identity: IdentityDep,
-    response: Response,
-    key: IdempotencyKey = None,
-    pool: Pool = None,
-    priority: Priority = 0,
-) -> RunView:
+def import_dataset(spec: ImportSpec, asked: AskedDep) -> RunView:
     """Turn uploaded records into a dataset."""
-    return _submit(parts, identity, Request("dataset.import", spec, pool, priority, {}, key), response)
+    return asked.for_run("dataset.import", spec)
 
 
 @router.post("/datasets/generate", **_ACCEPTED)
-def generate_dataset(
-    spec: GenerateSpec,
-    parts: PartsDep,
-    identity: IdentityDep,
-    response: Response,
-    key: IdempotencyKey = None,
-    pool: Pool = None,
-    priority: Priority = 0,
-) -> RunView:
+def generate_dataset(spec: GenerateSpec, asked: AskedDep) -> RunView:
     """Make a dataset of synthetic records."""
-    return _submit(parts, identity, Request("dataset.generate", spec, pool, priority, {}, key), response)
+    return asked.for_run("dataset.generate", spec)
 
 
 @router.post("/trainings", **_ACCEPTED)
-def train(
-    spec: TrainingSpec,
-    parts: PartsDep,
-    identity: IdentityDep,
-    response: Response,
-    key: IdempotencyKey = None,
-    pool: Pool = None,
-    priority: Priority = 0,
-) -> RunView:
+def train(spec: TrainingSpec, asked: AskedDep) -> RunView:
     """Train a model."""
-    return _submit(parts, identity, Request("model.train", spec, pool, priority, {}, key), response)
+    return asked.for_run("model.train", spec)
 
 
 @router.post("/evaluations", **_ACCEPTED)
-def evaluate(
-    spec: EvaluationSpec,
-    parts: PartsDep,
-    identity: IdentityDep,
-    response: Response,
-    key: IdempotencyKey = None,
-    pool: Pool = None,
-    priority: Priority = 0,
-) -> RunView:
+def evaluate(spec: EvaluationSpec, asked: AskedDep) -> RunView:
     """Score models on records that they have not seen."""
-    return _submit(parts, identity, Request("model.evaluate", spec, pool, priority, {}, key), response)
+    return asked.for_run("model.evaluate", spec)
 
 
 @router.post("/runs", **_ACCEPTED)
-def submit_any(
-    body: SubmitRequest, parts: PartsDep, identity: IdentityDep, response: Response, key: IdempotencyKey = None
-) -> RunView:
-    """Submit a run of any kind."""
+def submit_any(body: SubmitRequest, asked: AskedDep) -> RunView:
+    """Submit a run of any kind. Pool and priority of the body outweigh those of the query."""
     kind = kind_named(body.kind)
     spec = _checked(kind.spec, body.spec)
-    return _submit(parts, identity, Request(kind.name, spec, body.pool, body.priority, body.labels, key), response)
+    pool, priority = body.pool or asked.pool, body.priority or asked.priority
+    return asked.submit(Request(kind.name, spec, pool, priority, body.labels, asked.key))
 
 
 def _checked(spec_type: type[Spec], given: dict[str, Any]) -> Spec:

@@ -32,7 +32,9 @@ class Listener:
         try:
             connection = self._connected()
             if not connection.notifies:
-                select.select([connection], [], [], timeout_s)
+                waiting = select.poll()  # select() knows no descriptor beyond 1023
+                waiting.register(connection, select.POLLIN)
+                waiting.poll(timeout_s * 1000)
             connection.poll()
         except psycopg2.Error:
             self._close()

@@ -10,7 +10,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.contracts.kinds import KINDS
+from shared.contracts.kinds import KINDS, kind_named
 from shared.errors import Fatal, Retryable
 from shared.queue.execute import NotOurs, execute
 from shared.queue.mirror import Mirror
@@ -40,6 +40,8 @@ def make_app(settings: Settings, modules: list[str], holder: Holder) -> Celery:
     """The app of a worker, with the tasks of `modules`."""
     for module in modules:
         importlib.import_module(module)
+    for kind in settings.kind_limits_s:
+        kind_named(kind)
     app = Celery("faultline", set_as_current=False)
     app.conf.update(_configuration(settings))
     for body in RUN_BODIES.values():
@@ -135,6 +137,8 @@ class Sender:
         self._app = Celery("faultline", set_as_current=False)
         self._app.backend_cls = "disabled"  # CELERY_RESULT_BACKEND would outweigh the configuration
         self._app.conf.update(_configuration(settings))
+        # It sends under row locks: rather an early refusal, and the rows wait, than a long silence.
+        self._app.conf.broker_transport_options |= {"socket_timeout": 3, "retry_on_timeout": False}
 
     def run(self, kind: str, queue: str, run_id: UUID, attempt: int, traceparent: str | None) -> None:
         """Send the message of one attempt. Raises `Retryable` while the broker is away."""

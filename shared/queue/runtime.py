@@ -18,7 +18,6 @@ class Lifeline:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
-        self._main = os.getpid()
 
     def drain(self) -> None:
         """In the main process: ask the children to release their runs. Safe in a signal handler."""

@@ -29,9 +29,7 @@ def reap_once(engine: Engine, settings: Settings, depth: QueueDepth) -> int:
     """One pass. Returns how many runs were taken back."""
     with transaction(engine) as session:
         lost = _lost_leases(session, settings)
-    with transaction(engine) as session:
-        unclaimed = _lost_messages(session, settings, depth)
-    return lost + unclaimed
+    return lost + _lost_messages(engine, settings, depth)
 
 
 def _lost_leases(session: Session, settings: Settings) -> int:
@@ -76,20 +74,31 @@ def give_back(
     return "quarantined"
 
 
-def _lost_messages(session: Session, settings: Settings, depth: QueueDepth) -> int:
+_OVERDUE = "dispatched_at < now() - make_interval(secs => :timeout_s)"
+
+
+def _lost_messages(engine: Engine, settings: Settings, depth: QueueDepth) -> int:
+    """The broker is asked before a row is locked: it may be slow to answer."""
+    late = text(_OVERDUE).bindparams(timeout_s=settings.dispatch_timeout_s)
+    with transaction(engine) as session:
+        pools = session.scalars(select(Run.pool).where(Run.state == RunState.DISPATCHED, late).distinct()).all()
+    waiting = {pool: depth(pool) for pool in pools}
+    with transaction(engine) as session:
+        return _take_back(session, settings, waiting)
+
+
+def _take_back(session: Session, settings: Settings, waiting: dict[str, int]) -> int:
     overdue = session.scalars(
         select(Run)
         .where(
             Run.state == RunState.DISPATCHED,
-            text("dispatched_at < now() - make_interval(secs => :timeout_s)").bindparams(
-                timeout_s=settings.dispatch_timeout_s
-            ),
+            Run.pool.in_(waiting),
+            text(_OVERDUE).bindparams(timeout_s=settings.dispatch_timeout_s),
         )
         .order_by(Run.dispatched_at)
         .limit(_LIMIT)
         .with_for_update(skip_locked=True)
     ).all()
-    waiting = {pool: depth(pool) for pool in {run.pool for run in overdue}}
     taken = 0
     for run in overdue:
         guard = "" if waiting[run.pool] == 0 else f"AND dispatched_at < now() - interval '{settings.dispatch_stale_s}s'"

@@ -169,6 +169,13 @@ def test_bad_input_is_refused_with_a_remedy(client: TestClient, platform: Platfo
     assert [path for path in stored.rglob("*") if path.is_file()] == []
 
 
+def test_an_upload_without_a_key_is_refused_before_its_form_is_read(client: TestClient) -> None:
+    headers = {"Authorization": "Bearer fl_wrong", "Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/v1/uploads", content=b"this is no form at all", headers=headers)
+    assert answer.status_code == 401, "a form that was read would be refused as a form"
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer fl_wrong", "Bearer " + "x" * 10_000])
 def test_every_route_needs_a_key(client: TestClient, header: str) -> None:
     paths = client.get("/openapi.json").json()["paths"]

@@ -257,6 +257,7 @@ def test_a_silent_database_does_not_let_a_body_outlive_its_lease(make_platform: 
     with transaction(platform.engine) as session:
         session.execute(text("LOCK TABLE run_events IN ACCESS EXCLUSIVE MODE"))
         until(lambda: not alive(trainer), platform.settings.lease_s + 0.5, "the body outlives its lease")
+        assert not alive(trainer)
 
 
 def alive(process: psutil.Process) -> bool:

@@ -160,6 +160,7 @@ def test_parts_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         pids = [running_stack.pid("one"), running_stack.pid("two")]
         running_stack.process.kill()
         await_true(lambda: not any(birth(pid) for pid in pids))
+        assert [pid for pid in pids if birth(pid)] == []
 
 
 def test_the_next_start_ends_what_a_killed_supervisor_left(tmp_path: Path) -> None:
@@ -351,7 +352,8 @@ def test_a_port_that_is_none_is_told(tmp_path: Path, port: str) -> None:
 
 def test_a_remembered_address_that_is_none_is_forgotten(tmp_path: Path) -> None:
     (tmp_path / "credentials.json").write_text('{"url": "http://127.0.0.1:99999999", "api_key": "x"}')
-    serve._listen(StateFolder(tmp_path), {}, None).close()
+    with serve._listen(StateFolder(tmp_path), {}, None) as listening:
+        assert 0 < listening.getsockname()[1] < 65_536
 
 
 def test_credentials_that_cannot_be_written_are_told(tmp_path: Path) -> None:
