@@ -11,19 +11,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-#: A client that vanished in a transaction must not keep its locks; the server's defaults are two hours or never.
-_GONE = (
-    "-c idle_in_transaction_session_timeout=15s -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 "
-    "-c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
-)
+#: A client that vanished in a transaction must not keep its locks; the server's default is two hours.
+_GONE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
 
 
 def _dumps(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
-def make_engine(url: str, *, pool_size: int = 5, pooled: bool = True, lock_timeout_s: float = 15.0) -> Engine:
-    """An engine whose connections give up instead of hanging on a dead network or a lock."""
+def make_engine(
+    url: str, *, pool_size: int = 5, pooled: bool = True, lock_timeout_s: float = 15.0, idle_limit_s: float = 15.0
+) -> Engine:
+    """An engine whose connections give up instead of hanging on a dead network or a lock.
+
+    `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long.
+    """
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True} if pooled else {}
     return create_engine(
         url,
@@ -37,7 +39,8 @@ def make_engine(url: str, *, pool_size: int = 5, pooled: bool = True, lock_timeo
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
             "application_name": "faultline",
-            "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC {_GONE}",
+            "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC "
+            f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {_GONE}",
         },
         **options,
     )

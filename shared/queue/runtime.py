@@ -55,7 +55,8 @@ def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) ->
     """Build the parts. Without a lifeline it is eager mode: the process belongs to somebody else."""
     return Runtime(
         settings=settings,
-        engine=make_engine(settings.database_url, pool_size=4),
+        #: a worker that freezes in a transaction has lost its lease, and must not keep the row from who takes it over
+        engine=make_engine(settings.database_url, pool_size=4, idle_limit_s=settings.lease_s / 3),
         store=ArtifactStore(settings.artifact_store_url),
         service=service,
         worker=settings.worker_name if lifeline else "eager",

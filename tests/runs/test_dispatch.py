@@ -4,6 +4,8 @@ import threading
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from shared.artifacts import Stored
@@ -11,10 +13,12 @@ from shared.contracts.states import RunState
 from shared.db.models import Run
 from shared.db.session import transaction
 from shared.errors import Retryable
+from shared.queue.runtime import make_runtime
 from shared.runs import sync
 from shared.runs.body import Put
 from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import dispatch_once
+from shared.runs.reaper import reap_once
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
 
@@ -107,9 +111,22 @@ def test_files_of_a_lost_attempt_are_not_recorded_not_even_its_log(platform: Pla
         assert not sync.add_files(session, run, 1, [put])
 
 
-def test_the_server_frees_the_locks_of_a_client_that_vanished(platform: Platform) -> None:
-    [row] = platform.rows("SELECT current_setting('idle_in_transaction_session_timeout') AS limit")
-    assert row["limit"] == "15s"
+def test_a_worker_that_freezes_in_a_transaction_does_not_keep_its_run_beyond_the_lease(platform: Platform) -> None:
+    run = platform.submit("test.inline")
+    with transaction(platform.engine) as session:
+        sync.change(session, run, RunState.DISPATCHED, attempt=1)
+        sync.claim(session, run, 1, "w", platform.settings.lease_s)
+    runtime = make_runtime(platform.settings, "test", None)
+    frozen = Session(runtime.engine)
+    frozen.begin()
+    assert sync.renew(frozen, run, 1, platform.settings.lease_s)
+    wait_s = platform.settings.lease_s + platform.settings.reaper_interval_s
+    until(lambda: reap_once(platform.engine, platform.settings, lambda _pool: 0), wait_s, "its row stays locked")
+    assert (platform.run(run)["state"], platform.run(run)["attempt"]) == ("queued", 2)
+    with pytest.raises(OperationalError):
+        frozen.execute(text("SELECT 1"))
+    frozen.invalidate()
+    runtime.close()
 
 
 def test_without_a_live_worker_nothing_is_sent(make_platform: MakePlatform) -> None:
