@@ -31,6 +31,13 @@ class Unauthorized(UserError):
     remedy = "Send `Authorization: Bearer <key>`, or run `faultline login`."
 
 
+class Forbidden(UserError):
+    """The caller may not do this."""
+
+    status_code = 403
+    remedy = "Use a key of somebody who may, or ask an admin of the project for the role."
+
+
 class NotFound(UserError):
     """There is no such thing in this project."""
 

@@ -15,7 +15,15 @@ from shared.settings import load_settings
 _log = structlog.get_logger(__name__)
 _PROJECT = text("INSERT INTO projects (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING")
 _PRINCIPAL = text(
-    "INSERT INTO principals (id, kind, name) VALUES (:id, 'service', :name) ON CONFLICT (name) DO NOTHING"
+    "INSERT INTO principals (id, kind, name, operator) VALUES (:id, 'service', :name, true) "
+    "ON CONFLICT (name) DO NOTHING"
+)
+_MEMBER = text(
+    """
+    INSERT INTO memberships (project_id, principal_id, role)
+    SELECT j.id, p.id, 'owner' FROM principals p, projects j WHERE p.name = :principal AND j.name = :project
+    ON CONFLICT DO NOTHING
+    """
 )
 _KEY = text(
     """
@@ -34,6 +42,7 @@ def grant(engine: Engine, project: str, key: str) -> None:
         session.execute(_PROJECT, {"id": uuid7(), "name": project})
         session.execute(_PRINCIPAL, {"id": uuid7(), "name": principal})
         values = {"id": uuid7(), "prefix": key[:8], "sha256": hash_key(key), "principal": principal, "project": project}
+        session.execute(_MEMBER, {"principal": principal, "project": project})
         session.execute(_KEY, values)
     _log.info("project and key are there", project=project, principal=principal)
 

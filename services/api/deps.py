@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from services.api.hub import EventHub
 from shared.artifacts import ArtifactStore
+from shared.contracts.roles import Role
 from shared.db.session import transaction
-from shared.errors import Unauthorized
+from shared.errors import Forbidden, Unauthorized
 from shared.runs.submit import Caller
 from shared.settings import Settings
 
@@ -40,19 +41,23 @@ PartsDep = Annotated[Parts, Depends(parts_of)]
 
 @dataclass(frozen=True)
 class Identity(Caller):
-    """The caller, with names to show."""
+    """The caller, with names to show and what it may do."""
 
     principal: str
     project: str
     key_prefix: str
+    role: Role
+    operator: bool
 
 
 _FIND = text(
     """
-    SELECT k.id, k.prefix, k.principal_id, k.project_id, p.name AS principal, j.name AS project,
+    SELECT k.id, k.prefix, k.principal_id, k.project_id, p.name AS principal, j.name AS project, m.role, p.operator,
         (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute') AS stale
     FROM api_keys k JOIN principals p ON p.id = k.principal_id JOIN projects j ON j.id = k.project_id
-    WHERE k.sha256 = :sha256 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+        JOIN memberships m ON m.principal_id = k.principal_id AND m.project_id = k.project_id
+    WHERE p.disabled_at IS NULL AND j.deleted_at IS NULL
+        AND k.sha256 = :sha256 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
     """
 )
 _USED = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
@@ -74,10 +79,31 @@ def authenticate(parts: PartsDep, authorization: Annotated[str | None, Header()]
             raise Unauthorized
         if row.stale:
             session.execute(_USED, {"id": row.id})
-    return Identity(row.principal_id, row.project_id, row.principal, row.project, row.prefix)
+    role = Role(row.role)
+    return Identity(row.principal_id, row.project_id, row.principal, row.project, row.prefix, role, row.operator)
 
 
-IdentityDep = Annotated[Identity, Depends(authenticate)]
+def _at_least(role: Role) -> Callable[[Identity], Identity]:
+    def check(identity: Annotated[Identity, Depends(authenticate)]) -> Identity:
+        if not identity.role.covers(role):
+            raise Forbidden(f"This needs the role {role}; {identity.principal} is {identity.role} of this project.")
+        return identity
+
+    return check
+
+
+def _operator(identity: Annotated[Identity, Depends(authenticate)]) -> Identity:
+    if not identity.operator:
+        raise Forbidden("This concerns all projects and needs an operator of the platform.")
+    return identity
+
+
+#: what a route asks of its caller: to read, to make and change, to manage people and keys, to dispose of the project
+ViewerDep = Annotated[Identity, Depends(_at_least(Role.VIEWER))]
+EditorDep = Annotated[Identity, Depends(_at_least(Role.EDITOR))]
+AdminDep = Annotated[Identity, Depends(_at_least(Role.ADMIN))]
+OwnerDep = Annotated[Identity, Depends(_at_least(Role.OWNER))]
+OperatorDep = Annotated[Identity, Depends(_operator)]
 
 
 def one_transaction(parts: PartsDep) -> Iterator[Session]:

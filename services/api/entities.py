@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from services.api.deps import After, IdentityDep, Limit, SessionDep
+from services.api.deps import After, Limit, SessionDep, ViewerDep
 from services.api.views import page_of
 from shared.contracts.states import RunState
 from shared.contracts.views import DatasetView, ModelView, Page
@@ -71,7 +71,7 @@ def _one(session: Session, query: Select[Any, Run], table: type[Dataset] | type[
 
 @router.get("/datasets")
 def list_datasets(
-    session: SessionDep, identity: IdentityDep, cursor: After = None, limit: Limit = 50
+    session: SessionDep, identity: ViewerDep, cursor: After = None, limit: Limit = 50
 ) -> Page[DatasetView]:
     """Newest first."""
     query = _datasets(identity.project_id).order_by(Dataset.id.desc()).limit(limit + 1)
@@ -80,13 +80,13 @@ def list_datasets(
 
 
 @router.get("/datasets/{dataset}")
-def show_dataset(dataset: str, session: SessionDep, identity: IdentityDep) -> DatasetView:
+def show_dataset(dataset: str, session: SessionDep, identity: ViewerDep) -> DatasetView:
     """One dataset, by id or name."""
     return _dataset_view(*_one(session, _datasets(identity.project_id), Dataset, dataset))
 
 
 @router.get("/models")
-def list_models(session: SessionDep, identity: IdentityDep, cursor: After = None, limit: Limit = 50) -> Page[ModelView]:
+def list_models(session: SessionDep, identity: ViewerDep, cursor: After = None, limit: Limit = 50) -> Page[ModelView]:
     """Newest first."""
     query = _models(identity.project_id).order_by(Model.id.desc()).limit(limit + 1)
     rows = session.execute(query.where(Model.id < cursor) if cursor else query).all()
@@ -94,6 +94,6 @@ def list_models(session: SessionDep, identity: IdentityDep, cursor: After = None
 
 
 @router.get("/models/{model}")
-def show_model(model: str, session: SessionDep, identity: IdentityDep) -> ModelView:
+def show_model(model: str, session: SessionDep, identity: ViewerDep) -> ModelView:
     """One model, by id or name."""
     return _model_view(*_one(session, _models(identity.project_id), Model, model))

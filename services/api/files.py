@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from uuid6 import uuid7
 
-from services.api.deps import IdentityDep, PartsDep, SessionDep
+from services.api.audit import audit
+from services.api.deps import EditorDep, PartsDep, SessionDep, ViewerDep
 from shared.contracts.views import UploadView
 from shared.db.models import Artifact, Run, Upload
 from shared.db.session import transaction
@@ -21,7 +22,7 @@ _ENDINGS = (".mat", ".csv")
 
 
 @router.post("/uploads", status_code=201)
-def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: IdentityDep) -> UploadView:
+def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: EditorDep) -> UploadView:
     """Send one record (`.mat` v5 or `.csv`), to be named in an import."""
     name = _safe_name(file.filename or "")
     upload_id = uuid7()
@@ -45,6 +46,7 @@ def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: Ident
     with transaction(parts.engine) as session:
         session.add(row)
         session.flush()
+        audit(session, identity, "upload.create", upload_id, file_name=name)
         session.refresh(row)
         return UploadView(
             id=row.id,
@@ -70,7 +72,7 @@ def _safe_name(given: str) -> str:
 
 
 @router.get("/artifacts/{artifact_id}", response_class=StreamingResponse)
-def download(artifact_id: UUID, session: SessionDep, parts: PartsDep, identity: IdentityDep) -> StreamingResponse:
+def download(artifact_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> StreamingResponse:
     """The bytes of one file."""
     row = session.scalars(
         select(Artifact)

@@ -17,7 +17,14 @@ from shared.contracts.views import Problem
 from shared.errors import FaultlineError, Retryable, Unauthorized, UserError
 
 _log = structlog.get_logger(__name__)
-_TITLES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 405: "Method not allowed", 409: "Conflict"}
+_TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+}
 _TITLES |= {413: "Too large", 422: "Not acceptable as it is", 500: "Server error", 503: "Not available now"}
 
 

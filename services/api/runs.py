@@ -11,7 +11,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.api.deps import After, IdentityDep, Limit, PartsDep, SessionDep
+from services.api.audit import audit
+from services.api.deps import After, EditorDep, Limit, PartsDep, SessionDep, ViewerDep
 from services.api.views import find_run, page_of, run_view, wait_reason
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
@@ -27,7 +28,7 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=20)
 @router.get("")
 def list_runs(
     session: SessionDep,
-    identity: IdentityDep,
+    identity: ViewerDep,
     kind: Annotated[str | None, Query(max_length=60)] = None,
     state: RunState | None = None,
     cursor: After = None,
@@ -46,17 +47,18 @@ def list_runs(
 
 
 @router.get("/{run_id}")
-def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: IdentityDep) -> RunView:
+def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> RunView:
     """One run, and why it waits if it does."""
     run = find_run(session, identity.project_id, run_id)
     return run_view(run, wait_reason(session, run, parts.settings.lease_s))
 
 
 @router.post("/{run_id}/cancel", status_code=202)
-def cancel_run(run_id: UUID, session: SessionDep, identity: IdentityDep) -> RunView:
+def cancel_run(run_id: UUID, session: SessionDep, identity: EditorDep) -> RunView:
     """Ask for the end of a run; one that has ended stays as it is."""
     run = find_run(session, identity.project_id, run_id)
     request_cancel(session, run_id)
+    audit(session, identity, "run.cancel", run_id)
     session.refresh(run)
     return run_view(run)
 
@@ -65,7 +67,7 @@ def cancel_run(run_id: UUID, session: SessionDep, identity: IdentityDep) -> RunV
 def list_metrics(
     run_id: UUID,
     session: SessionDep,
-    identity: IdentityDep,
+    identity: ViewerDep,
     after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
     limit: Annotated[int, Query(ge=MAX_METRIC_NAMES, le=10_000)] = 5000,
 ) -> Page[MetricPoint]:
@@ -91,7 +93,7 @@ def list_logs(
     run_id: UUID,
     session: SessionDep,
     parts: PartsDep,
-    identity: IdentityDep,
+    identity: ViewerDep,
     after: Annotated[str, Query(pattern=r"^\d{1,6}\.\d{6}\.\d{1,9}$")] = "0.000000.0",
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
 ) -> Page[LogLine]:
@@ -131,7 +133,7 @@ def _line(raw: bytes) -> dict[str, object]:
 
 
 @router.get("/{run_id}/artifacts")
-def list_artifacts(run_id: UUID, session: SessionDep, identity: IdentityDep) -> Page[ArtifactView]:
+def list_artifacts(run_id: UUID, session: SessionDep, identity: ViewerDep) -> Page[ArtifactView]:
     """Files of the run that exist: those of the attempt that succeeded, and checkpoints while it runs."""
     run = find_run(session, identity.project_id, run_id)
     rows = session.scalars(
@@ -169,7 +171,7 @@ class _Start:
 def start_of_stream(
     run_id: UUID,
     parts: PartsDep,
-    identity: IdentityDep,
+    identity: ViewerDep,
     last_event_id: LastEventId = None,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> _Start:

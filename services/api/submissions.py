@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import ValidationError
 
-from services.api.deps import IdempotencyKey, IdentityDep, PartsDep
+from services.api.audit import audit
+from services.api.deps import EditorDep, IdempotencyKey, PartsDep
 from services.api.problems import readable
 from services.api.views import run_view
 from shared.contracts.kinds import kind_named
@@ -28,7 +29,7 @@ class Asked:
     def __init__(
         self,
         parts: PartsDep,
-        identity: IdentityDep,
+        identity: EditorDep,
         response: Response,
         key: IdempotencyKey = None,
         pool: Pool = None,
@@ -45,6 +46,7 @@ class Asked:
         """Submit; in eager mode the run has ended before this returns."""
         with transaction(self.parts.engine) as session:
             run_id = submit(session, self.parts.settings, self.identity, request)
+            audit(session, self.identity, "run.submit", run_id, kind=request.kind)
         self.parts.after_submit()
         self.response.headers["Location"] = f"/v1/runs/{run_id}"
         with transaction(self.parts.engine) as session:

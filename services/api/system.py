@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from sqlalchemy import text
 
-from services.api.deps import IdentityDep, PartsDep, SessionDep
+from services.api.deps import PartsDep, SessionDep, ViewerDep
 from shared.contracts.views import MeView, Page, WorkerView
 from shared.db.session import transaction
 from shared.observability import metrics
@@ -21,13 +21,13 @@ _WORKERS = text(
 
 
 @router.get("/v1/me")
-def me(identity: IdentityDep) -> MeView:
+def me(identity: ViewerDep) -> MeView:
     """Whose key this is."""
     return MeView(principal=identity.principal, project=identity.project, key_prefix=identity.key_prefix)
 
 
 @router.get("/v1/workers")
-def workers(session: SessionDep, parts: PartsDep, _identity: IdentityDep) -> Page[WorkerView]:
+def workers(session: SessionDep, parts: PartsDep, _identity: ViewerDep) -> Page[WorkerView]:
     """The workers that registered."""
     rows = session.execute(_WORKERS, {"lease_s": parts.settings.lease_s}).mappings()
     return Page(items=[WorkerView.model_validate(dict(row)) for row in rows])

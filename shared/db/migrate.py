@@ -20,7 +20,7 @@ from shared.observability.logs import setup_logging
 from shared.settings import load_settings
 
 #: What the code of this release needs; a newer schema serves it too (two-phase migrations).
-REQUIRED_REVISION = "0001"
+REQUIRED_REVISION = "0002"
 _LOCK = 0x0FA1_7_11E
 _log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; `tests/db` checks that both say the same.
+"""The tables of work: runs and what belongs to them. Migrations make them; `tests/db` checks that both say the same.
 
 A run row is the truth; entities point at the run that makes them and take their state from it.
 """
@@ -7,58 +7,34 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Identity, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-_NOW = text("now()")
+from shared.db.base import NOW, Base, Xid8
+from shared.db.tenancy import ApiKey, AuditEntry, Membership, Principal, Project
 
-
-class Base(DeclarativeBase):
-    """Declares the metadata."""
-
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads a plain dict
-        datetime: TIMESTAMP(timezone=True),
-        dict[str, Any]: JSONB,
-        dict[str, str]: JSONB,
-        list[str]: ARRAY(Text),
-        str: Text,
-        float: Double,
-    }
-
-
-class Project(Base):
-    """The tenant: owns everything."""
-
-    __tablename__ = "projects"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-
-
-class Principal(Base):
-    """Who acts: a user or a service."""
-
-    __tablename__ = "principals"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    name: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-
-
-class ApiKey(Base):
-    """One way to be a principal in a project; only the hash of the key is kept."""
-
-    __tablename__ = "api_keys"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    principal_id: Mapped[UUID] = mapped_column(ForeignKey("principals.id"))
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
-    prefix: Mapped[str]
-    sha256: Mapped[str] = mapped_column(unique=True)
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
+__all__ = [
+    "ApiKey",
+    "Artifact",
+    "AuditEntry",
+    "Base",
+    "Dataset",
+    "IdempotencyKey",
+    "Membership",
+    "Model",
+    "Outbox",
+    "PoolControl",
+    "Principal",
+    "Project",
+    "Run",
+    "RunEvent",
+    "RunMetric",
+    "Schedule",
+    "Upload",
+    "UploadPart",
+    "UploadSession",
+    "Worker",
+]
 
 
 class Worker(Base):
@@ -72,9 +48,51 @@ class Worker(Base):
     host: Mapped[str]
     pid: Mapped[int]
     version: Mapped[str]
-    draining: Mapped[bool] = mapped_column(server_default=text("false"))
-    started_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    heartbeat_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    versions: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))  #: what it runs on, by package
+    draining: Mapped[bool] = mapped_column(server_default=text("false"))  #: it takes nothing new
+    drain_requested_at: Mapped[datetime | None]  #: somebody asked for it
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    heartbeat_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class PoolControl(Base):
+    """What a person decided about a pool; what a pool is stands in the settings."""
+
+    __tablename__ = "pool_controls"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    paused: Mapped[bool] = mapped_column(server_default=text("false"))  #: nothing of it is sent
+    reason: Mapped[str | None]
+    changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("principals.id"))
+    changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Schedule(Base):
+    """A run that is submitted again and again, by the clock of a time zone."""
+
+    __tablename__ = "schedules"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("principals.id"))
+    name: Mapped[str]
+    cron: Mapped[str]
+    timezone: Mapped[str]
+    overlap: Mapped[str]  #: skip or allow, when the last run has not ended
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    kind: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    spec_version: Mapped[int]
+    pool: Mapped[str | None]
+    priority: Mapped[int]
+    labels: Mapped[dict[str, str]]
+    next_at: Mapped[datetime | None]
+    last_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        Index("schedules_due", "next_at", postgresql_where=text("enabled")),
+    )
 
 
 class Run(Base):
@@ -93,7 +111,9 @@ class Run(Base):
     priority: Mapped[int]
     not_before: Mapped[datetime | None]
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    policy: Mapped[str | None]  #: of a parent: all, any or best_effort of its children
     retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id", ondelete="SET NULL"))
     state: Mapped[str]
     attempt: Mapped[int] = mapped_column(server_default=text("1"))  #: also the fencing number
     crashes: Mapped[int] = mapped_column(server_default=text("0"))
@@ -105,9 +125,12 @@ class Run(Base):
     stage_total: Mapped[int | None]
     eta_seconds: Mapped[float | None]
     cancel_requested_at: Mapped[datetime | None]
+    pause_requested_at: Mapped[datetime | None]
+    cause: Mapped[str | None]  #: of a failed or quarantined run: which kind of trouble it was
+    error_signature: Mapped[str | None]  #: equal for failures of one family
     traceparent: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
-    queued_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    queued_at: Mapped[datetime] = mapped_column(server_default=NOW)
     dispatched_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -122,6 +145,10 @@ class Run(Base):
             "runs_open", "pool", "state", postgresql_include=["queued_at"], postgresql_where=text("finished_at IS NULL")
         ),
         Index("runs_by_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("runs_by_schedule", "schedule_id", "id", postgresql_where=text("schedule_id IS NOT NULL")),
+        Index("runs_by_state", "project_id", "state", "id"),
+        Index("runs_by_label", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
+        Index("runs_by_failure", "project_id", "error_signature", postgresql_where=text("error_signature IS NOT NULL")),
     )
 
 
@@ -134,8 +161,11 @@ class RunEvent(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     attempt: Mapped[int]
     type: Mapped[str]
-    at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    at: Mapped[datetime] = mapped_column(server_default=NOW)
     data: Mapped[dict[str, Any]]
+    #: transactions below the oldest one that is open are all there: a stream over many runs is read up to it
+    xid: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    __table_args__ = (Index("run_events_in_order", "xid", "id"),)
 
 
 class RunMetric(Base):
@@ -163,7 +193,7 @@ class Artifact(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     content_type: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (UniqueConstraint("run_id", "attempt", "role", "name"),)
 
 
@@ -175,10 +205,10 @@ class Outbox(Base):
     step: Mapped[str]
     args: Mapped[dict[str, Any]]
     traceparent: Mapped[str | None]
-    not_before: Mapped[datetime] = mapped_column(server_default=_NOW)
+    not_before: Mapped[datetime] = mapped_column(server_default=NOW)
     tries: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     sent_at: Mapped[datetime | None]
     __table_args__ = (Index("outbox_unsent", "not_before", postgresql_where=text("sent_at IS NULL")),)
 
@@ -190,8 +220,9 @@ class IdempotencyKey(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     request_sha256: Mapped[str]
-    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    answer: Mapped[dict[str, Any] | None]  #: of a request that made no run
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Upload(Base):
@@ -205,7 +236,34 @@ class Upload(Base):
     key: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class UploadSession(Base):
+    """A file that comes in parts, over as many connections as it takes; it becomes an upload of the same id."""
+
+    __tablename__ = "upload_sessions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("principals.id"))
+    file_name: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]  #: as declared; checked at the end
+    part_bytes: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class UploadPart(Base):
+    """One part that has come."""
+
+    __tablename__ = "upload_parts"
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("upload_sessions.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Dataset(Base):
@@ -216,7 +274,7 @@ class Dataset(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
 
@@ -229,5 +287,5 @@ class Model(Base):
     name: Mapped[str]
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"))
     dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"))
-    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (UniqueConstraint("project_id", "name"),)
