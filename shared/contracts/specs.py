@@ -4,7 +4,8 @@ A stored spec carries `spec_version`; a later release reads it through upcasters
 Defaults are the recommended settings, not placeholders.
 """
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -19,10 +20,18 @@ SampleRateHz = Annotated[float, Field(ge=100, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
+#: the stored fields of one version of a spec -> those of the next
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 class Spec(Contract):
-    """Base of every spec."""
+    """Base of every spec. A new field with a default is no new version; a change of meaning is.
+
+    Then count `spec_version` up and say in `upcasters` how the fields of the version before become those of this one.
+    """
 
     spec_version: ClassVar[int] = 1
+    upcasters: ClassVar[dict[int, Upcaster]] = {}  #: by the version that they start from
 
 
 class BearingGeometry(Contract):

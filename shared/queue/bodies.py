@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from shared.artifacts import ArtifactStore, Stored
-from shared.contracts.kinds import KINDS
-from shared.contracts.specs import Spec
+from shared.contracts.stored import read_spec
 from shared.errors import Fatal, Retryable
 from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
 from shared.queue.registry import RunFunction
@@ -17,21 +15,6 @@ from shared.runs.errors import error_info
 from shared.runs.reporter import RunReporter
 
 _log = structlog.get_logger(__name__)
-
-
-def read_spec(kind: str, version: int, stored: dict[str, Any]) -> Spec:
-    """A stored spec as this release understands it; fields of a later release are left out.
-
-    Raises `Fatal` for one that it cannot read.
-    """
-    spec_type = KINDS[kind].spec
-    try:
-        return spec_type.model_validate(stored, extra="ignore")
-    except ValidationError as error:
-        raise Fatal(
-            f"This release reads {kind} version {spec_type.spec_version} and cannot read this one (version {version}).",
-            remedy="Submit it again with this release.",
-        ) from error
 
 
 def call_body(

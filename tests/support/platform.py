@@ -49,13 +49,13 @@ class Platform:
     caller: Caller
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
-    def start(self, name: str, module: str, **environment: str) -> "subprocess.Popen[bytes]":
-        """Start a process of the platform; its log is in the folder."""
+    def start(self, name: str, module: str, root: Path = ROOT, **environment: str) -> "subprocess.Popen[bytes]":
+        """Start a process of the platform, from the code in `root`; its log is in the folder."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module],
-                env={**self.environment, **environment},
-                cwd=ROOT,
+                env={**self.environment, "PYTHONPATH": str(root), **environment},
+                cwd=root,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -63,12 +63,15 @@ class Platform:
         self.processes[name] = process
         return process
 
-    def start_worker(self, name: str, module: str = "tests.support.worker", **environment: str) -> None:
+    def start_worker(
+        self, name: str, module: str = "tests.support.worker", root: Path = ROOT, **environment: str
+    ) -> None:
         """Start a worker and wait until it has registered."""
         pools = environment.pop("FAULTLINE_WORKER_POOLS", '["test"]')
         process = self.start(
             name,
             module,
+            root,
             FAULTLINE_WORKER_NAME=name,
             FAULTLINE_WORKER_POOLS=pools,
             PROMETHEUS_MULTIPROC_DIR=str(self.folder / f"{name}-metrics"),
@@ -83,15 +86,15 @@ class Platform:
 
         until(registered, 30, f"worker {name} does not register:\n{self.log(name)}")
 
-    def start_core(self) -> None:
+    def start_core(self, root: Path = ROOT) -> None:
         """Dispatcher and reconciler."""
-        self.start("dispatcher", "services.api.dispatcher")
-        self.start("reconciler", "services.api.reconciler")
+        self.start("dispatcher", "services.api.dispatcher", root)
+        self.start("reconciler", "services.api.reconciler", root)
 
-    def start_api(self, name: str = "api", port: int = 0) -> str:
+    def start_api(self, name: str = "api", port: int = 0, root: Path = ROOT) -> str:
         """Start an API process on a free port; its URL."""
         port = port or free_port()
-        process = self.start(name, "services.api.main", FAULTLINE_API_PORT=str(port))
+        process = self.start(name, "services.api.main", root, FAULTLINE_API_PORT=str(port))
         url = f"http://127.0.0.1:{port}"
 
         def ready() -> bool:
