@@ -23,7 +23,6 @@ from shared.db.session import make_engine
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, ROOT, Platform, until
 
-_GENERATION = {"FAULTLINE_WORKER_POOLS": '["generation"]'}
 _SPEC = GenerateSpec(name="d", faults=["healthy"], units_per_fault=1, records_per_unit=1, duration_s=0.25)
 
 
@@ -92,7 +91,9 @@ def test_an_api_of_one_release_is_served_by_workers_of_the_other(
 ) -> None:
     platform = make_platform()
     platform.start_core()
-    platform.start_worker("w1", "services.generation.worker", root=_roots(previous, worker), **_GENERATION)
+    platform.start_worker(
+        "w1", "services.generation.worker", root=_roots(previous, worker), FAULTLINE_WORKER_POOLS='["generation"]'
+    )
     _generated(platform, platform.start_api(root=_roots(previous, api)))
 
 
@@ -102,7 +103,7 @@ def test_a_command_line_of_one_release_works_with_an_api_of_the_other(
 ) -> None:
     platform = make_platform()
     platform.start_core()
-    platform.start_worker("w1", "services.generation.worker", **_GENERATION)
+    platform.start_worker("w1", "services.generation.worker", FAULTLINE_WORKER_POOLS='["generation"]')
     url = platform.start_api(root=_roots(previous, api))
     run = _generated(platform, url)
     root = _roots(previous, command_line)
@@ -137,7 +138,7 @@ def test_what_the_previous_release_left_in_its_database_goes_on_after_the_upgrad
     _run(platform, ROOT, "shared.db.migrate", "upgrade")
     assert current_revision(engine) == REQUIRED_REVISION
     platform.start_core()
-    platform.start_worker("w1", "services.generation.worker", **_GENERATION)
+    platform.start_worker("w1", "services.generation.worker", FAULTLINE_WORKER_POOLS='["generation"]')
     with httpx.Client(base_url=platform.start_api(), headers={"Authorization": f"Bearer {API_KEY}"}) as client:
         address = f"/v1/runs/{answer.json()['id']}"
         until(lambda: client.get(address).json()["state"] == "succeeded", 60, platform.log("w1"))
