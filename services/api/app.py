@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from fastapi import FastAPI
 
-from services.api import entities, files, problems, runs, submissions, system
+from services.api import entities, files, lifecycle, problems, runs, submissions, system
 from services.api.deps import Parts, authenticate
 from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed, UploadsNeedAKey
@@ -42,7 +42,7 @@ def build(settings: Settings) -> FastAPI:
         after_submit=eager.run_everything if eager is not None else lambda: None,
     )
     problems.install(app)
-    for module in (system, submissions, entities, runs, files):
+    for module in (system, submissions, entities, runs, lifecycle, files):
         app.include_router(module.router)
     app.add_middleware(
         BodyLimit, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes

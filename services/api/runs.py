@@ -1,4 +1,4 @@
-"""Runs: list, show, cancel; their events, metrics, logs and files."""
+"""Runs: list and show; their events, metrics, logs and files."""
 
 import math
 from collections.abc import AsyncIterator
@@ -11,14 +11,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.api.audit import audit
-from services.api.deps import After, EditorDep, Limit, PartsDep, SessionDep, ViewerDep
+from services.api.deps import After, Limit, PartsDep, SessionDep, ViewerDep
 from services.api.views import find_run, page_of, run_view, wait_reason
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
 from shared.db.models import Artifact, Run, RunMetric
 from shared.db.session import transaction
-from shared.runs.cancel import request_cancel
 from shared.runs.reporter import MAX_METRIC_NAMES
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -51,16 +49,6 @@ def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: Viewe
     """One run, and why it waits if it does."""
     run = find_run(session, identity.project_id, run_id)
     return run_view(run, wait_reason(session, run, parts.settings.lease_s))
-
-
-@router.post("/{run_id}/cancel", status_code=202)
-def cancel_run(run_id: UUID, session: SessionDep, identity: EditorDep) -> RunView:
-    """Ask for the end of a run; one that has ended stays as it is."""
-    run = find_run(session, identity.project_id, run_id)
-    request_cancel(session, run_id)
-    audit(session, identity, "run.cancel", run_id)
-    session.refresh(run)
-    return run_view(run)
 
 
 @router.get("/{run_id}/metrics")

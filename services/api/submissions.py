@@ -84,12 +84,13 @@ def evaluate(spec: EvaluationSpec, asked: AskedDep) -> RunView:
 def submit_any(body: SubmitRequest, asked: AskedDep) -> RunView:
     """Submit a run of any kind. Pool and priority of the body outweigh those of the query."""
     kind = kind_named(body.kind)
-    spec = _checked(kind.spec, body.spec)
+    spec = checked(kind.spec, body.spec)
     pool, priority = body.pool or asked.pool, body.priority or asked.priority
     return asked.submit(Request(kind.name, spec, pool, priority, body.labels, asked.key))
 
 
-def _checked(spec_type: type[Spec], given: dict[str, Any]) -> Spec:
+def checked(spec_type: type[Spec], given: dict[str, Any]) -> Spec:
+    """What was sent as a spec. Raises `UserError` that names the fields which are wrong."""
     try:
         return spec_type.model_validate(given)
     except ValidationError as error:

@@ -37,11 +37,16 @@ def run_view(run: Run, wait_reason: str | None = None) -> RunView:
         wait_reason=wait_reason,
         retry_of=run.retry_of,
         parent_id=run.parent_id,
+        schedule_id=run.schedule_id,
+        policy=run.policy,
         cancel_requested_at=run.cancel_requested_at,
+        pause_requested_at=run.pause_requested_at,
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
         worker=run.worker,
+        cause=run.cause,
+        error_signature=run.error_signature,
         envelope=Envelope.model_validate(run.envelope) if run.envelope else None,
     )
 

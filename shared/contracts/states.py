@@ -37,7 +37,7 @@ EDGES: dict[RunState, frozenset[RunState]] = {
     )
     | _ENDS,
     RunState.WAITING: frozenset({RunState.QUEUED, RunState.SUCCEEDED, RunState.FAILED}) | _ENDS,
-    RunState.PREEMPTED: frozenset({RunState.QUEUED}) | _ENDS,
+    RunState.PREEMPTED: frozenset({RunState.QUEUED, RunState.PAUSED}) | _ENDS,
     RunState.PAUSED: frozenset({RunState.QUEUED}) | _ENDS,
     RunState.SUCCEEDED: frozenset(),
     RunState.FAILED: frozenset(),

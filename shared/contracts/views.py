@@ -57,11 +57,16 @@ class RunView(View):
     wait_reason: str | None
     retry_of: UUID | None
     parent_id: UUID | None
+    schedule_id: UUID | None = None
+    policy: str | None = None  #: of a parent: all, any or best_effort of its children
     cancel_requested_at: datetime | None
+    pause_requested_at: datetime | None = None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     worker: str | None
+    cause: str | None = None  #: of a failed or quarantined run: which kind of trouble it was
+    error_signature: str | None = None  #: equal for failures of one family
     envelope: Envelope | None
 
 

@@ -162,10 +162,14 @@ def _write(
     if (isinstance(outcome, Stopped) and outcome.reason == "lost") or not write_news(session, run_id, attempt, news):
         return "lost", None
     if isinstance(outcome, Crashed):
-        run = session.get_one(Run, run_id)
+        run = session.get_one(Run, run_id, with_for_update=True)
         return give_back(session, runtime.settings, run, outcome.cause, delay_s=outcome.delay_s), None
     if isinstance(outcome, Stopped) and outcome.reason == "preempt":
         return ("preempted" if sync.preempt(session, run_id, attempt) else "lost"), None
+    if isinstance(outcome, Stopped) and outcome.reason == "pause":
+        if not sync.requeue(session, run_id, attempt=attempt, only_from=[RunState.RUNNING], reason="asked to pause"):
+            return "lost", None
+        return session.get_one(Run, run_id, populate_existing=True).state, None
     if isinstance(outcome, Stopped):
         to, final = RunState.CANCELLED, Failed(named_cause(*CANCELLED))
         envelope = claimed.envelope(final, stage_seconds)

@@ -61,7 +61,8 @@ class Keeper:
         self._mirror = mirror
         self._pending = News()
         self._began_s = self._renewed_s = self._told_s = claimed_s  #: read before the claim was sent
-        self._asked_s: float | None = None
+        self._asked_s = 0.0
+        self._asked_for: StopReason | None = None
         self._killed = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -147,13 +148,15 @@ class Keeper:
             self._renewed_s = now_s
             if orders.cancel:
                 self._reporter.request_stop("cancel")
+            elif orders.pause:
+                self._reporter.request_stop("pause")
 
     def _watch(self, now_s: float) -> None:
         reason = self._reporter.stop_reason
         if reason is None or self._killed:
             return
-        if self._asked_s is None:
-            self._asked_s = now_s
+        if self._asked_for != reason:
+            self._asked_s, self._asked_for = now_s, reason
             _log.info("the body is asked to stop", reason=reason)
         if now_s - self._asked_s >= self._grace_s(reason) or now_s - self._began_s >= self._limits.hard_s:
             self._killed = True
@@ -161,7 +164,7 @@ class Keeper:
             self._kill(reason)
 
     def _grace_s(self, reason: StopReason) -> float:
-        if reason == "preempt":
+        if reason in {"preempt", "pause"}:
             return self._settings.checkpoint_grace_s
         if reason == "time_limit":
             return self._limits.hard_s - self._limits.soft_s

@@ -13,7 +13,7 @@ from shared.runs.body import Put
 
 #: Different names of one run: what a page of metrics must hold of one step.
 MAX_METRIC_NAMES = 100
-StopReason = Literal["cancel", "preempt", "time_limit", "lost"]
+StopReason = Literal["cancel", "pause", "preempt", "time_limit", "lost"]
 
 
 @dataclass
@@ -89,8 +89,8 @@ class RunReporter:
         return self._stop
 
     def request_stop(self, reason: StopReason) -> None:
-        """Ask the body to stop; a lost claim outweighs every other reason, else the first one stays."""
-        if self._stop is None or reason == "lost":
+        """Ask the body to stop. A lost claim outweighs every reason and a cancel a pause, else the first one stays."""
+        if self._stop is None or reason == "lost" or (reason, self._stop) == ("cancel", "pause"):
             self._stop = reason
 
     def feed(self, news: News) -> None:

@@ -39,10 +39,12 @@ class Request:
     priority: int = 0
     labels: dict[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
+    retry_of: UUID | None = None
 
     def digest(self) -> str:
         """Equal for equal requests."""
         body = [self.kind, self.spec.model_dump(mode="json"), self.pool, self.priority, self.labels]
+        body += [str(self.retry_of)] if self.retry_of else []
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -77,6 +79,7 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
         labels=request.labels,
         pool=pool.name,
         priority=request.priority,
+        retry_of=request.retry_of,
         state=RunState.QUEUED,
         event_seq=1,
         traceparent=current_traceparent(),

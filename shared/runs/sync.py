@@ -33,13 +33,16 @@ _SETS = {
     "stage_total = NULL, eta_seconds = NULL",
     RunState.QUEUED: "attempt = attempt + :step, crashes = crashes + :crashed, worker = NULL, "
     "lease_expires_at = NULL, queued_at = CASE WHEN :step = 0 THEN queued_at ELSE now() END, "
-    "not_before = CASE WHEN :delay_s > 0 THEN now() + make_interval(secs => :delay_s) END",
+    "not_before = CASE WHEN :delay_s > 0 THEN now() + make_interval(secs => :delay_s) ELSE not_before END, "
+    "pause_requested_at = NULL",
     RunState.PREEMPTED: "lease_expires_at = NULL, worker = NULL",
-    RunState.PAUSED: "lease_expires_at = NULL, worker = NULL",
+    RunState.PAUSED: "lease_expires_at = NULL, worker = NULL, crashes = crashes + :crashed",
     RunState.WAITING: "lease_expires_at = NULL, worker = NULL",
 }
 #: A watcher that was cut off may come back this much later and still be told every step of the way.
 _PROGRESS_KEPT_S = 3600.0
+#: Nobody has asked for its end or its rest.
+_WANTED = "AND cancel_requested_at IS NULL AND pause_requested_at IS NULL"
 _END = "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb)"
 
 
@@ -108,7 +111,7 @@ def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: fl
         run_id,
         RunState.RUNNING,
         attempt=attempt,
-        guard="AND cancel_requested_at IS NULL",
+        guard=_WANTED,
         worker=worker,
         lease_s=lease_s,
     )
@@ -119,18 +122,21 @@ class Orders:
     """What the owner of a run wants of the attempt that holds it."""
 
     cancel: bool
+    pause: bool
 
 
 _RENEW = text(
     "UPDATE runs SET lease_expires_at = now() + make_interval(secs => :lease_s) "
-    "WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING cancel_requested_at"
+    "WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING cancel_requested_at, pause_requested_at"
 )
 
 
 def renew(session: Session, run_id: UUID, attempt: int, lease_s: float) -> Orders | None:
     """Prolong the lease. None: the claim is lost, stop at once."""
     row = session.execute(_RENEW, {"id": run_id, "attempt": attempt, "lease_s": lease_s}).one_or_none()
-    return None if row is None else Orders(cancel=row.cancel_requested_at is not None)
+    if row is None:
+        return None
+    return Orders(cancel=row.cancel_requested_at is not None, pause=row.pause_requested_at is not None)
 
 
 _TELL = text(
@@ -294,7 +300,8 @@ def requeue(
     delay_s: float = 0.0,
     guard: str = "",
 ) -> bool:
-    """Back to the queue: a new attempt, unless nobody ever claimed this one; one that is not wanted any more ends.
+    """Back to the queue: a new attempt, unless nobody ever claimed this one. What is to be cancelled ends instead, what
+    is to pause is set aside.
 
     False: it was not there.
     """
@@ -305,7 +312,7 @@ def requeue(
         attempt=attempt,
         only_from=only_from,
         reason=reason,
-        guard=f"{guard} AND cancel_requested_at IS NULL",
+        guard=f"{guard} {_WANTED}",
         step=0 if same_attempt else 1,
         crashed=int(crashed),
         delay_s=delay_s,
@@ -313,10 +320,13 @@ def requeue(
     if row is not None:
         return True
     run = session.get_one(Run, run_id, populate_existing=True)
-    if run.cancel_requested_at is None:
-        return False
-    envelope = failure(run, CANCELLED)
-    return finish(session, run_id, RunState.CANCELLED, envelope, attempt=attempt, only_from=only_from, guard=guard)
+    place: dict[str, Any] = {"attempt": attempt, "only_from": only_from, "guard": guard}
+    if run.cancel_requested_at is not None:
+        return finish(session, run_id, RunState.CANCELLED, failure(run, CANCELLED), **place)
+    if run.pause_requested_at is not None:
+        paused = change(session, run_id, RunState.PAUSED, reason=reason, crashed=int(crashed), **place)
+        return paused is not None
+    return False
 
 
 def preempt(session: Session, run_id: UUID, attempt: int) -> bool:

@@ -60,6 +60,14 @@ def test_the_first_reason_to_stop_stays_but_a_lost_claim_outweighs_it() -> None:
     assert [*reasons, reporter.stop_reason] == ["preempt", "lost"]
 
 
+def test_a_cancel_outweighs_a_pause() -> None:
+    reporter = RunReporter(1)
+    reporter.request_stop("pause")
+    reporter.request_stop("cancel")
+    reporter.request_stop("pause")
+    assert reporter.stop_reason == "cancel"
+
+
 def test_news_that_could_not_be_written_stay_in_order() -> None:
     reporter = RunReporter(1)
     reporter.metrics(1, x=1.0)

@@ -1,6 +1,6 @@
 """No sequence of actors, late, doubled or dead, drives a run along an edge that does not exist."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -18,15 +18,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import EDGES, TERMINAL, RunState
 from shared.contracts.views import MetricPoint, Progress
 from shared.db.session import transaction
+from shared.errors import Conflict
 from shared.runs import sync
 from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import take_all
 from shared.runs.errors import named_cause
+from shared.runs.pause import request_pause, resume
 from shared.runs.reaper import reap_once
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform
@@ -56,6 +59,15 @@ def _envelope(run_id: UUID, attempt: int, success: bool) -> Envelope:
         result={} if success else None,
         error=None if success else named_cause("Test", "failed", "none"),
     )
+
+
+def _refused(platform: Platform, ask: Callable[[Session, UUID], None], run_id: UUID) -> bool:
+    try:
+        with transaction(platform.engine) as session:
+            ask(session, run_id)
+    except Conflict:
+        return True
+    return False
 
 
 class RunLife(RuleBasedStateMachine):
@@ -155,6 +167,43 @@ class RunLife(RuleBasedStateMachine):
         row = self.row()
         assert row["state"] in {"running", *TERMINAL}
 
+    @rule()
+    def ask_to_pause(self) -> None:
+        before = self.row()
+        refused = before["state"] in TERMINAL or before["cancel_requested_at"] is not None
+        assert _refused(self.platform, request_pause, self.run_id) == refused
+        row = self.row()
+        assert row["state"] in {"running", "paused"} if not refused else row == before
+
+    @rule(target=attempts)
+    def resume(self) -> Any:
+        before = self.row()
+        assert _refused(self.platform, resume, self.run_id) == (before["state"] in TERMINAL)
+        row = self.row()
+        assert row["state"] in TERMINAL or row["pause_requested_at"] is None
+        assert row["crashes"] == before["crashes"], "a rest is no crash"
+        if before["state"] != "paused":
+            assert row["state"] == before["state"]
+            return multiple()
+        assert (row["state"], row["attempt"]) == ("queued", before["attempt"] + 1)
+        return int(row["attempt"])
+
+    @rule(target=attempts, attempt=attempts)
+    def the_body_stops_to_pause(self, attempt: int) -> Any:
+        before = self.row()
+        with transaction(self.platform.engine) as session:
+            told = sync.requeue(session, self.run_id, attempt=attempt, only_from=[RunState.RUNNING], reason="pause")
+        assert told == (self.holder == attempt)
+        if not told:
+            return multiple()
+        self.holder = None
+        row = self.row()
+        wanted = (
+            "cancelled" if before["cancel_requested_at"] else "paused" if before["pause_requested_at"] else "queued"
+        )
+        assert (row["state"], row["crashes"]) == (wanted, before["crashes"])
+        return int(row["attempt"])
+
     @invariant()
     def history_is_legal(self) -> None:
         states = [RunState(state) for state in self.platform.states(self.run_id)]
@@ -166,6 +215,10 @@ class RunLife(RuleBasedStateMachine):
         assert self.results <= 1
         wanted = row["cancel_requested_at"] is None
         assert wanted or row["state"] in {"running", *TERMINAL}, "what is not wanted any more waits for nobody"
+        resting = row["pause_requested_at"] is not None
+        assert not resting or row["state"] in {"running", "paused", *TERMINAL}, "what is to pause is not queued"
+        assert resting or row["state"] != "paused"
+        assert (row["lease_expires_at"] is not None) == (row["state"] == "running"), "only a running run holds a slot"
         seqs = [
             event["seq"]
             for event in self.platform.rows(
