@@ -7,7 +7,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 BIN := .venv/bin
 STAMP := .venv/.complete
 REQUIREMENTS := $(wildcard services/*/requirements.in) tests/requirements.in
-BENCHES := $(wildcard tests/bench/test_*.py)
 DATA ?=
 ARGS ?=
 
@@ -32,17 +31,13 @@ up: $(STAMP) ## Start the whole stack on this machine, until Ctrl-C
 	@$(BIN)/faultline up $(ARGS)
 
 test: $(STAMP) ## Run all tests; ARGS="-k word" chooses
-	@$(BIN)/python -m pytest -c .pytest.ini -n 2 --ignore tests/bench $(ARGS)
+	@$(BIN)/python -m pytest -c .pytest.ini -n 2 $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, layers, sizes, requirements
 	@.ci/check
 
-bench: $(STAMP) ## Measure speed
-ifeq ($(BENCHES),)
-	@echo "There are no benchmarks yet: tests/bench/test_*.py."
-else
-	@$(BIN)/python -m pytest -c .pytest.ini -s tests/bench $(ARGS)
-endif
+bench: $(STAMP) ## Measure speed beside its peers; ARGS="--only path --repeats 3" chooses
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## Remove .venv, the local stack's data and all caches
 	@if [ -x $(BIN)/faultline ]; then $(BIN)/faultline down || true; fi

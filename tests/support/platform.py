@@ -91,10 +91,10 @@ class Platform:
         self.start("dispatcher", "services.api.dispatcher", root)
         self.start("reconciler", "services.api.reconciler", root)
 
-    def start_api(self, name: str = "api", port: int = 0, root: Path = ROOT) -> str:
+    def start_api(self, name: str = "api", port: int = 0, root: Path = ROOT, module: str = "services.api.main") -> str:
         """Start an API process on a free port; its URL."""
         port = port or free_port()
-        process = self.start(name, "services.api.main", root, FAULTLINE_API_PORT=str(port))
+        process = self.start(name, module, root, FAULTLINE_API_PORT=str(port))
         url = f"http://127.0.0.1:{port}"
 
         def ready() -> bool:
