@@ -10,8 +10,10 @@ from pathlib import Path
 from uuid import UUID
 
 from services.cli.arguments import WrongArguments
-from services.cli.sdk import Client
+from services.cli.sdk import ApiNotFound, Client
 from shared.contracts.label_rule import compile_label_rule
+from shared.contracts.states import TERMINAL, RunState
+from shared.errors import Conflict
 
 SUFFIXES = (".mat", ".csv")
 LONGEST_NAME = 200  #: of a file, as the API has it
@@ -62,6 +64,19 @@ def scan(folder: Path, *, recursive: bool = False) -> Found:
             remedy="Rename one of them, or import the folders one by one.",
         )
     return Found(files, skipped)
+
+
+def check_free(client: Client, name: str) -> None:
+    """Raises `Conflict` where a dataset has the name: said before gigabytes are sent, not after."""
+    try:
+        taken = client.dataset(name)
+    except ApiNotFound:
+        return
+    if taken.state not in TERMINAL or taken.state is RunState.SUCCEEDED:
+        raise Conflict(
+            f"There is a dataset named {name!r} already ({taken.state.value}).",
+            remedy="Choose another with --name, or delete it: `faultline datasets delete`.",
+        )
 
 
 def match(files: Sequence[Path], rule: str) -> tuple[list[Path], list[Path]]:

@@ -20,6 +20,8 @@ from typer.main import get_command
 from shared.errors import FaultlineError
 
 INTERRUPTED = 130
+#: the first word of a shell that asks what may come next
+COMPLETE = "__complete"
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,17 @@ class LazyGroup(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The real command of `args[0]`."""
         name = args[0]
-        if name in self.table and name not in self.commands:
-            self.commands[name] = _command(name, self.table[name])
+        self.resolve(name)
         near = get_close_matches(name, self.table)
         if name not in self.table and near:
             ctx.fail(f"There is no command {name!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
+
+    def resolve(self, name: str) -> Any:
+        """The real command of that name; None if there is none."""
+        if name in self.table and name not in self.commands:
+            self.commands[name] = _command(name, self.table[name])
+        return self.commands.get(name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """One section of help per panel."""
@@ -95,6 +102,8 @@ class LazyGroup(Group):
         """Run and exit; every error of a user becomes one panel and an exit code."""
         given = list(sys.argv[1:] if args is None else args)
         try:
+            if given[:1] == [COMPLETE]:
+                return load("services.cli.completing:answer")(self, given[1:])
             code = super().main(given, prog_name, complete_var, False, windows_expand_args, **extra)
         except (TyperException, FaultlineError, typer.Abort, OSError) as error:
             code = load("services.cli.ui.errors:report")(error, as_json="--json" in given)

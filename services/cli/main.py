@@ -25,6 +25,9 @@ class Root(LazyGroup):
         "runs": Lazy("services.cli.commands.runs:app", "List, show, watch, cancel runs; read their logs.", _RUNS),
         "workers": Lazy("services.cli.commands.workers:workers", "Show workers, their pools and load.", _RUNS),
         "login": Lazy("services.cli.commands.login:login", "Check an API key and remember it.", _MORE),
+        "completion": Lazy(
+            "services.cli.commands.completion:completion", "Teach bash, zsh or fish to complete.", _MORE
+        ),
         "version": Lazy("services.cli.commands.version:version", "Show the version and what it runs on.", _MORE),
     }
 

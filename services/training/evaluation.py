@@ -110,6 +110,7 @@ def _result(spec: EvaluationSpec, names: list[str], dataset: Dataset, folds: lis
         split=split,
         leaks=leak_sentences(dataset.records, splits),
         interval_method=interval_method(spec.confidence, spec.resamples),
+        window_s=folds[0].card.window_s,
     )
 
 

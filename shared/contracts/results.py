@@ -109,3 +109,4 @@ class EvaluationResult(View):
     split: SplitReport  #: pooled over the folds
     leaks: list[str]  #: sentences, empty if nothing leaks
     interval_method: str
+    window_s: float | None = None  #: of the models' windows; None: written before results said so

@@ -1,16 +1,27 @@
 """An API in memory, behind `httpx.MockTransport`: the routes that the command line uses, and ways to misbehave."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 import httpx
 
 from services.cli.sdk import Client
 from shared.contracts.envelope import Envelope, ErrorInfo
-from shared.contracts.views import DatasetView, EventView, LogLine, ModelView, Problem, RunView, UploadView, WorkerView
+from shared.contracts.views import (
+    ArtifactView,
+    DatasetView,
+    EventView,
+    LogLine,
+    ModelView,
+    Problem,
+    RunView,
+    UploadView,
+    WorkerView,
+)
 from tests.cli import results
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,7 +41,26 @@ class Dropping(httpx.SyncByteStream):
         raise httpx.ReadError("connection reset by peer")
 
 
-class FakeApi:
+class _Files:
+    """What every run has left, by name."""
+
+    files: dict[str, bytes]
+
+    def _get_artifacts(self, _request: httpx.Request, parts: list[str]) -> httpx.Response:
+        name = next(name for name in self.files if str(self.artifact(UUID(int=0), name).id) == parts[0])
+        return httpx.Response(200, content=self.files[name])
+
+    def artifact(self, run_id: UUID, name: str) -> ArtifactView:
+        """A file of a run."""
+        content = self.files[name]
+        return ArtifactView(
+            id=uuid5(UUID(int=0), name), run_id=run_id, attempt=1, name=name, role="artifact",
+            size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(), content_type="text/plain",
+            created_at=NOW,
+        )  # fmt: skip
+
+
+class FakeApi(_Files):
     """Runs end at once; what they say on the way can be read again and again."""
 
     def __init__(self) -> None:
@@ -46,6 +76,7 @@ class FakeApi:
         self.cuts: list[int] = []  #: the next streams break off after so many events
         self.failing: set[str] = set()  #: kinds whose runs fail
         self.cancelled: list[UUID] = []
+        self.files = {}
 
     def client(self, sleep: Callable[[float], None] = lambda _: None) -> Client:
         """A client of this API."""
@@ -153,6 +184,9 @@ class FakeApi:
             return self._stream(request, run.id)
         if parts[1:] == ["logs"]:
             return httpx.Response(200, json={"items": [line.model_dump() for line in self.log], "next_cursor": None})
+        if parts[1:] == ["artifacts"]:
+            views = [self.artifact(run.id, name).model_dump(mode="json") for name in self.files]
+            return httpx.Response(200, json={"items": views, "next_cursor": None})
         if parts[1:] == ["metrics"]:
             points = [{"name": "train_loss", "step": step, "value": 1 / step, "attempt": 1} for step in (1, 2, 3)]
             return httpx.Response(200, json={"items": points, "next_cursor": None})

@@ -1,13 +1,26 @@
 """The SDK: patience where it is safe, errors with a remedy, events each once."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from services.cli.sdk import ApiError, Client, NotReachable
+from services.cli.sdk import (
+    ApiBusy,
+    ApiConflict,
+    ApiError,
+    ApiFailed,
+    ApiForbidden,
+    ApiInvalid,
+    ApiNotFound,
+    ApiUnauthorized,
+    Client,
+    NotReachable,
+)
 from services.cli.sdk.events import MAX_EMPTY
-from services.cli.sdk.transport import RETRIES
+from services.cli.sdk.patience import RETRIES
 from shared.contracts.specs import GenerateSpec
 from shared.errors import UserError
 from tests.cli.fake_api import KEY, URL, FakeApi, problem
@@ -55,12 +68,70 @@ def test_an_api_that_stays_away_is_not_reachable_after_a_bounded_number_of_tries
     assert len(api.requests) == RETRIES + 1
 
 
-def test_pauses_grow_and_follow_the_server_within_bounds():
-    answers = [httpx.Response(503, headers={"Retry-After": value}) for value in ("2", "9999", "soon", "-1")]
+def test_pauses_grow_by_chance_and_are_never_shorter_than_the_server_asks():
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    words = ("2", date, "soon", "-1")
+    answers = [
+        httpx.Response(status, headers={"Retry-After": word})
+        for status, word in zip((503, 429) * 2, words, strict=False)
+    ]
     pauses: list[float] = []
     transport = httpx.MockTransport(lambda _: answers.pop(0) if answers else httpx.Response(204))
     Client(URL, KEY, transport=transport, sleep=pauses.append).http.get("/v1/me")
-    assert pauses == [2.0, 5.0, 0.4, 0.8]
+    assert 2.0 < pauses[0] < 2.2
+    assert 20 < pauses[1] < 30.2
+    assert 0.2 <= pauses[2] <= 0.4
+    assert 0.4 <= pauses[3] <= 0.8
+
+
+def test_a_server_that_asks_for_a_long_wait_is_not_waited_for_and_its_wish_is_told():
+    busy = problem(429, "Too many requests.", "Wait 600 s.")
+    busy.headers["Retry-After"] = "600"
+    pauses: list[float] = []
+    with pytest.raises(ApiBusy) as raised:
+        Client(URL, KEY, transport=httpx.MockTransport(lambda _: busy), sleep=pauses.append).me()
+    assert raised.value.retry_after_s == 600
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, ApiUnauthorized), (403, ApiForbidden), (404, ApiNotFound), (409, ApiConflict), (422, ApiInvalid),
+     (500, ApiFailed)],
+)  # fmt: skip
+def test_each_kind_of_refusal_has_its_own_error(status: int, error: type[ApiError]):
+    transport = httpx.MockTransport(lambda _: problem(status, "No.", "Do."))
+    with pytest.raises(error, match="No") as raised:
+        Client(URL, KEY, transport=transport).me()
+    assert raised.value.remedy == "Do."
+
+
+def test_a_server_error_is_not_repeated():
+    asked: list[httpx.Request] = []
+
+    def broken(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return problem(500, "No.", "Do.")
+
+    with pytest.raises(ApiFailed):
+        Client(URL, KEY, transport=httpx.MockTransport(broken)).generate_dataset(spec())
+    assert len(asked) == 1
+
+
+def test_what_a_lost_answer_has_already_deleted_counts_as_deleted():
+    answers: list[httpx.Response | Exception] = [
+        httpx.ReadError("gone"),
+        problem(404, "There is no such thing.", "List them."),
+    ]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        given = answers.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    client = Client(URL, KEY, transport=httpx.MockTransport(answer), sleep=lambda _: None)
+    assert client.http.delete("/v1/datasets/x").status_code == 204
 
 
 def test_a_refusal_is_not_repeated_and_brings_its_remedy(api: FakeApi):

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from services.cli.arguments import WrongArguments, build, pairs
 from services.cli.commands.bearing import BEARING_HELP, bearing_of
-from services.cli.importing import match, scan, upload
+from services.cli.importing import check_free, match, scan, upload
 from services.cli.outcome import Pool, Priority, Wait, Watch, follow_up
 from services.cli.presets import PRESETS, Preset
 from services.cli.session import Session
@@ -86,6 +86,7 @@ def import_folder(
     }
     checked = checked_spec(name, preset, given)
     files = chosen(session, folder, checked.label_rule, recursive=recursive)
+    check_free(session.client, name)
     spec = checked.model_copy(update={"uploads": send(session, files)})
     session.say(f"{plural(len(files), 'file')} uploaded.")
     run = session.client.import_dataset(spec, pool=pool, priority=priority)

@@ -1,4 +1,4 @@
-"""`faultline runs`: list, show, watch, cancel, logs."""
+"""`faultline runs`: list, show, watch, cancel, logs; more of its commands are in `run_files.py`."""
 
 import time
 from typing import Annotated
@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from services.cli.commands.run_files import Run, artifacts, download, metrics
 from services.cli.lazy import INTERRUPTED, Group
 from services.cli.lookup import find_run
 from services.cli.outcome import Wait, conclude, wait_for
@@ -21,9 +22,6 @@ app = typer.Typer(
     cls=Group, rich_markup_mode=None, add_completion=False, help="List, show, watch, cancel runs; read their logs."
 )
 
-Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="Its id, the beginning or end of it, or `last`.", show_default=False)
-]
 FOLLOW_EVERY_S = 1.0
 _LEVELS = {"WARNING": "wait", "ERROR": "bad", "CRITICAL": "bad"}
 
@@ -31,7 +29,7 @@ _LEVELS = {"WARNING": "wait", "ERROR": "bad", "CRITICAL": "bad"}
 @command(app, "list")
 def list_runs(
     session: Session,
-    kind: Annotated[str | None, typer.Option("--kind", help="Of this kind, e.g. model.train.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Of this kind, e.g. model.train.")] = None,
     state: Annotated[RunState | None, typer.Option("--state", help="In this state.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
 ) -> None:
@@ -82,6 +80,11 @@ def logs(
             time.sleep(FOLLOW_EVERY_S)
     except KeyboardInterrupt as stop:
         raise typer.Exit(INTERRUPTED) from stop
+
+
+command(app, "metrics")(metrics)
+command(app, "artifacts")(artifacts)
+command(app, "download")(download)
 
 
 def _print_new(session: Session, run_id: UUID, cursor: str | None) -> tuple[str | None, bool]:

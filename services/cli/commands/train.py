@@ -21,7 +21,9 @@ class ModelType(StrEnum):
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new model.", show_default=False)]
-DatasetName = Annotated[str, typer.Option("--dataset", "-d", help="Name or id of the dataset.", show_default=False)]
+DatasetName = Annotated[
+    str, typer.Option("--dataset", "-d", metavar="DATASET", help="Its name or id.", show_default=False)
+]
 Model = Annotated[ModelType, typer.Option("--model", "-m", help="Type of model.")]
 SplitBy = Annotated[str, typer.Option(metavar="LABEL", help="`unit`, `record` or a label of the dataset.")]
 HeldOut = Annotated[Texts, typer.Option(metavar="VALUE", help="Group kept from training (repeat); default: drawn.")]

@@ -1,6 +1,31 @@
 """Python client of the API: `Client(url, api_key)` with one typed method per route."""
 
 from services.cli.sdk.client import Client
-from services.cli.sdk.errors import ApiError, NotReachable, RunFailed
+from services.cli.sdk.errors import (
+    ApiBusy,
+    ApiConflict,
+    ApiError,
+    ApiFailed,
+    ApiForbidden,
+    ApiInvalid,
+    ApiNotFound,
+    ApiUnauthorized,
+    Damaged,
+    NotReachable,
+    RunFailed,
+)
 
-__all__ = ["ApiError", "Client", "NotReachable", "RunFailed"]
+__all__ = [
+    "ApiBusy",
+    "ApiConflict",
+    "ApiError",
+    "ApiFailed",
+    "ApiForbidden",
+    "ApiInvalid",
+    "ApiNotFound",
+    "ApiUnauthorized",
+    "Client",
+    "Damaged",
+    "NotReachable",
+    "RunFailed",
+]

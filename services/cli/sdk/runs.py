@@ -1,10 +1,9 @@
 """Routes about runs of any kind."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
-from services.cli.sdk.events import follow
+from services.cli.sdk.events import Rising, Stream, ends
 from services.cli.sdk.pages import pages
 from services.cli.sdk.transport import Transport, parse
 from shared.contracts.specs import Spec
@@ -46,7 +45,12 @@ class RunCalls:
 
     def events(self, run_id: UUID, after: int = 0) -> Iterator[EventView]:
         """Events with `seq > after`, in order, each once, until the run is terminal; survives restarts of the API."""
-        return follow(self.http, run_id, after, lambda: self.run(run_id).state in TERMINAL)
+        path, last = f"/v1/runs/{run_id}/events", str(after) if after else ""
+
+        def over() -> bool:
+            return self.run(run_id).state in TERMINAL
+
+        return Stream(self.http, path, EventView, last, Rising(after), ends, over).follow()
 
     def wait(self, run_id: UUID) -> RunView:
         """The run once it is terminal."""
@@ -65,8 +69,3 @@ class RunCalls:
     def artifacts(self, run_id: UUID) -> list[ArtifactView]:
         """The files that a run made."""
         return parse(Page[ArtifactView], self.http.get(f"/v1/runs/{run_id}/artifacts")).items
-
-    def save_artifact(self, artifact_id: UUID, target: Path) -> int:
-        """Write one artifact to a file; its size in bytes."""
-        content = self.http.get(f"/v1/artifacts/{artifact_id}").content
-        return target.write_bytes(content)

@@ -1,6 +1,7 @@
 """HTTP with patience: the key, retries of what is safe to repeat, errors with a remedy.
 
-Safe to repeat are GETs, and POSTs that carry an `Idempotency-Key`: every one of ours does. Called by `client.py`.
+Safe to repeat are GET, PUT and DELETE, and POSTs that carry an `Idempotency-Key`: every one of ours does. Called by
+the classes that `client.py` joins.
 """
 
 import time
@@ -8,26 +9,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from services.cli.sdk.errors import ApiError, NotReachable
+from services.cli.sdk.errors import ApiError, Errors, NotReachable
+from services.cli.sdk.patience import RETRIES, asked_s, before_retry_s, pause_s
 from shared.contracts.views import Problem
-from shared.errors import UserError
+from shared.errors import NotFound, UserError
 from shared.version import VERSION
 
-#: The answers of a gateway or of a server that restarts.
-RETRIED_STATUS = frozenset({502, 503, 504})
-#: 0.1 + 0.2 + 0.4 + 0.8 + 1.6 s: longer than a restart of the API, short enough to learn that there is none.
-RETRIES = 5
-LONGEST_PAUSE_S = 5.0
+TIMEOUT_S = 30.0
+_CONNECT_S = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 M = TypeVar("M", bound=BaseModel)
-Query = Mapping[str, str | int | None]
+Query = Mapping[str, str | int | float | list[str] | None]
+Send = Callable[[], httpx.Response]
 
 
 class Transport:
@@ -40,6 +40,8 @@ class Transport:
         *,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
     ) -> None:
         host = _host(url)
         api_key = api_key.strip()
@@ -47,10 +49,12 @@ class Transport:
             raise UserError("The API key holds characters that no key has.", remedy="Copy the key again, in full.")
         self.url = url.rstrip("/")
         self.sleep = sleep
+        self.retries = retries
+        self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None)
         self._http = httpx.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {api_key}", "User-Agent": f"faultline/{VERSION}"},
-            timeout=httpx.Timeout(30.0, connect=5.0, pool=None),
+            timeout=self._timeout,
             transport=transport,
             trust_env=host not in _LOOPBACK,  # a proxy cannot reach our own loopback
         )
@@ -65,51 +69,78 @@ class Transport:
         """Close all connections."""
         self._http.close()
 
-    def get(self, path: str, query: Query | None = None) -> httpx.Response:
+    def get(self, path: str, query: Query | None = None, *, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """GET, repeated while the API is away."""
-        return self._send(lambda: self._http.get(path, params=_given(query)))
+        return self.send(lambda: self._http.get(path, params=_given(query), headers=headers))
 
-    def post(self, path: str, body: Any = None, query: Query | None = None) -> httpx.Response:
-        """POST of JSON, repeated under one `Idempotency-Key` while the API is away."""
-        headers = {"Idempotency-Key": str(uuid4())}
-        return self._send(lambda: self._http.post(path, json=body, params=_given(query), headers=headers))
+    def post(
+        self, path: str, body: Any = None, query: Query | None = None, *, key: str | None = None
+    ) -> httpx.Response:
+        """POST of JSON, repeated under one `Idempotency-Key` while the API is away; `key` outlives this process."""
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return self.send(lambda: self._http.post(path, json=body, params=_given(query), headers=headers))
+
+    def patch(self, path: str, body: Any) -> httpx.Response:
+        """PATCH of JSON that sets values, so repeating it changes nothing more."""
+        return self.send(lambda: self._http.patch(path, json=body))
+
+    def put(self, path: str, body: Any = None) -> httpx.Response:
+        """PUT of JSON."""
+        return self.send(lambda: self._http.put(path, json=body))
+
+    def delete(self, path: str) -> httpx.Response:
+        """DELETE; that it is gone after a repeat means that the first try did it."""
+        tries = 0
+
+        def once() -> httpx.Response:
+            nonlocal tries
+            tries += 1
+            response = self._http.delete(path)
+            return httpx.Response(204, request=response.request) if tries > 1 and _gone(response) else response
+
+        return self.send(once)
 
     def post_file(self, path: str, open_file: Callable[[], tuple[str, Any]]) -> httpx.Response:
         """POST of one file as multipart; `open_file` gives its name and content afresh for each try."""
         headers = {"Idempotency-Key": str(uuid4())}
 
-        def send() -> httpx.Response:
+        def once() -> httpx.Response:
             name, file = open_file()
             with file:
                 return self._http.post(path, files={"file": (name, file)}, headers=headers)
 
-        return self._send(send)
+        return self.send(once)
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str], read_timeout_s: float) -> Iterator[httpx.Response]:
+    def stream(
+        self, path: str, headers: Mapping[str, str], read_timeout_s: float | None = None, query: Query | None = None
+    ) -> Iterator[httpx.Response]:
         """One open GET, not repeated: who reads it knows where to go on."""
-        timeout = httpx.Timeout(30.0, connect=5.0, read=read_timeout_s, pool=None)
-        with self._http.stream("GET", path, headers=dict(headers), timeout=timeout) as response:
+        timeout = self._timeout if read_timeout_s is None else _reading(self._timeout, read_timeout_s)
+        with self._http.stream("GET", path, params=_given(query), headers=dict(headers), timeout=timeout) as response:
             if not response.is_success:
                 response.read()
                 raise_for(response)
             yield response
 
-    def _send(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        for attempt in range(RETRIES + 1):
-            pause = 0.1 * 2**attempt
+    def send(self, once: Send) -> httpx.Response:
+        """The answer of `once`, called again while the API is away or wants time. Raises `ApiError`, `NotReachable`."""
+        tries = 0
+        while True:
+            last = tries == self.retries
             try:
-                response = send()
+                response = once()
             except httpx.RequestError as error:
-                if attempt == RETRIES:
+                if last:
                     raise self.not_reachable(error) from error
+                self.sleep(pause_s(tries))
             else:
-                if response.status_code not in RETRIED_STATUS or attempt == RETRIES:
+                pause = None if last else before_retry_s(response, tries)
+                if pause is None:
                     raise_for(response)
                     return response
-                pause = _retry_after(response, pause)
-            self.sleep(pause)
-        raise AssertionError("the loop returns or raises")
+                self.sleep(pause)
+            tries += 1
 
     def not_reachable(self, error: Exception) -> NotReachable:
         """The error for an API that stays away."""
@@ -145,7 +176,22 @@ def raise_for(response: httpx.Response) -> None:
             detail=f"The server answered {response.status_code} and did not say why.",
             remedy="Check the URL, and what stands between here and the API; then try again.",
         )
-    raise ApiError(problem)
+    raise Errors.of(problem, asked_s(response))
+
+
+def segment(ref: str) -> str:
+    """A name or id as one part of an address. Raises `NotFound` for what would be more, or less, than that."""
+    if ref in {"", ".", ".."} or "/" in ref or not ref.isprintable():
+        raise NotFound(f"Nothing can be named {ref!r}.", remedy="Give a name or an id; `list` shows those that exist.")
+    return quote(ref, safe="")
+
+
+def _gone(response: httpx.Response) -> bool:
+    return response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
+
+
+def _reading(timeout: httpx.Timeout, read_s: float) -> httpx.Timeout:
+    return httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=None, read=read_s)
 
 
 def _host(url: str) -> str:
@@ -158,14 +204,5 @@ def _host(url: str) -> str:
     raise UserError(f"{url!r} is not the URL of an API.", remedy="Use a URL such as http://127.0.0.1:8000.")
 
 
-def _given(query: Query | None) -> dict[str, str | int]:
+def _given(query: Query | None) -> dict[str, str | int | float | list[str]]:
     return {name: value for name, value in (query or {}).items() if value is not None}
-
-
-def _retry_after(response: httpx.Response, fallback_s: float) -> float:
-    """Seconds that the server asks to wait, bounded; a date or nonsense counts as not said."""
-    try:
-        asked = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        return fallback_s
-    return min(max(asked, fallback_s), LONGEST_PAUSE_S) if asked >= 0 else fallback_s

@@ -72,12 +72,13 @@ def dataset_picture(result: DatasetResult) -> RenderableType:
 def training_picture(result: TrainingResult) -> RenderableType:
     """What a training came to. Validation selects the model; the score to quote comes from an evaluation."""
     split = result.split
+    windows = f"{result.train_windows:,} to train, {result.validation_windows:,} to validate"
     return facts(
         ("model", f"{safe(result.model)}, {result.parameters:,} parameters"),
         ("dataset", safe(result.dataset)),
         ("faults", ", ".join(map(safe, result.faults))),
         ("epochs", f"{result.epochs}, best {result.best_epoch}"),
-        ("windows", f"{result.train_windows:,} to train, {result.validation_windows:,} to validate"),
+        ("windows", windows + (f", {result.window_s:g} s each" if result.window_s else "")),
         ("validation", f"accuracy {percent(result.validation_accuracy)}, macro F1 {result.validation_macro_f1:.3f}"),
         ("split", f"by {safe(split.by)}, held out {held_out(split)}; {plural(split.test_records, 'record')} untouched"),
         ("test side", badge(split)),
@@ -113,6 +114,9 @@ def _scores(results: Mapping[str, EvaluationResult], units: str) -> Table:
     table.add_row("records right", *(interval(result.record.accuracy) for result in results.values()),
                   str(first.record.count), str(first.split.test_units))  # fmt: skip
     table.add_row("windows right", *(interval(result.window.accuracy) for result in results.values()), "", "")
+    if any(result.window_s for result in results.values()):
+        told = [f"{result.window_s:g} s" if result.window_s else "" for result in results.values()]
+        table.add_row(Text("window", style="quiet"), *(Text(words.rjust(7), style="quiet") for words in told), "", "")
     majority = Text(f"{100 * first.majority_accuracy:5.1f} %", style="quiet")
     table.add_row(Text("majority guess", style="quiet"), majority, *([""] * (len(results) + 1)))
     table.add_section()

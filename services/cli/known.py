@@ -1,0 +1,70 @@
+"""Names that the API knows, for shells that complete them. Called by `completing.py`; silent about what goes wrong."""
+
+import threading
+from collections.abc import Callable
+
+from services.cli.credentials import resolve
+from services.cli.sdk import Client
+from shared.contracts.kinds import KINDS
+from shared.errors import FaultlineError
+
+#: Longer than an API beside us needs, too short to be felt while typing.
+PATIENCE_S = 0.3
+_NEWEST = 100
+#: name and a few words about it
+Known = tuple[str, str]
+
+
+def _runs(client: Client) -> list[Known]:
+    found = client.runs(limit=_NEWEST)
+    named = [(str(run.id)[-8:], f"{run.kind} {run.spec.get('name', '')} {run.state.value}") for run in found]
+    return [*named, ("last", "the newest run")]
+
+
+def _datasets(client: Client) -> list[Known]:
+    return [(dataset.name, dataset.state.value) for dataset in client.datasets(_NEWEST)]
+
+
+def _models(client: Client) -> list[Known]:
+    return [(model.name, model.state.value) for model in client.models(_NEWEST)]
+
+
+def _workers(client: Client) -> list[Known]:
+    return [(worker.name, ", ".join(worker.pools)) for worker in client.workers()]
+
+
+def _pools(client: Client) -> list[Known]:
+    return [(name, "") for name in sorted({pool for worker in client.workers() for pool in worker.pools})]
+
+
+#: metavar of an argument or option -> who knows its values
+_LISTERS: dict[str, Callable[[Client], list[Known]]] = {
+    "RUN": _runs,
+    "DATASET": _datasets,
+    "MODEL": _models,
+    "WORKER": _workers,
+    "POOL": _pools,
+}
+
+
+def names(metavar: str, url: str | None, key: str | None) -> list[Known]:
+    """What may stand for `metavar`; nothing where the API does not say so within `PATIENCE_S`."""
+    if metavar == "KIND":
+        return [(name, "") for name in KINDS]
+    lister = _LISTERS.get(metavar)
+    if lister is None:
+        return []
+    found: list[Known] = []
+
+    def ask() -> None:
+        try:
+            known = resolve(url, key)
+            with Client(known.url, known.api_key, timeout_s=PATIENCE_S, retries=0) as client:
+                found.extend(lister(client))
+        except (FaultlineError, OSError):
+            return
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    return list(found)

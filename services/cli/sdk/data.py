@@ -1,0 +1,86 @@
+"""Routes about datasets and models, and the runs that make them."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from services.cli.sdk.pages import pages
+from services.cli.sdk.transport import Transport, parse, segment
+from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
+from shared.contracts.views import DatasetView, ModelView, Page, RunView, UploadView
+
+
+class DataCalls:
+    """Datasets, and the files they are made of."""
+
+    http: Transport
+
+    def upload(self, path: Path, report: Callable[[int], None] | None = None) -> UploadView:
+        """Send one file; `report` is told the bytes sent so far."""
+        answer = self.http.post_file("/v1/uploads", lambda: (path.name, _Watched(path, report)))
+        return parse(UploadView, answer)
+
+    def import_dataset(self, spec: ImportSpec, *, pool: str | None = None, priority: int = 0) -> RunView:
+        """Make a dataset of uploaded files."""
+        return _submit(self.http, "/v1/datasets/import", spec, pool, priority)
+
+    def generate_dataset(self, spec: GenerateSpec, *, pool: str | None = None, priority: int = 0) -> RunView:
+        """Make a synthetic dataset.
+
+        run = client.generate_dataset(GenerateSpec(name="first"))
+        """
+        return _submit(self.http, "/v1/datasets/generate", spec, pool, priority)
+
+    def datasets(self, limit: int = 50) -> list[DatasetView]:
+        """The newest datasets."""
+        return pages(self.http, "/v1/datasets", Page[DatasetView], limit)
+
+    def dataset(self, ref: str) -> DatasetView:
+        """One dataset by id or name."""
+        return parse(DatasetView, self.http.get(f"/v1/datasets/{segment(ref)}"))
+
+
+class ModelCalls:
+    """Models and their evaluations."""
+
+    http: Transport
+
+    def train(self, spec: TrainingSpec, *, pool: str | None = None, priority: int = 0) -> RunView:
+        """Train one model.
+
+        run = client.train(TrainingSpec(name="m", dataset_id=client.dataset("first").id, recipe={"type": "rf"}))
+        """
+        return _submit(self.http, "/v1/trainings", spec, pool, priority)
+
+    def evaluate(self, spec: EvaluationSpec, *, pool: str | None = None, priority: int = 0) -> RunView:
+        """Score one model, or the folds of one, on what was held out."""
+        return _submit(self.http, "/v1/evaluations", spec, pool, priority)
+
+    def models(self, limit: int = 50) -> list[ModelView]:
+        """The newest models."""
+        return pages(self.http, "/v1/models", Page[ModelView], limit)
+
+    def model(self, ref: str) -> ModelView:
+        """One model by id or name."""
+        return parse(ModelView, self.http.get(f"/v1/models/{segment(ref)}"))
+
+
+class _Watched(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, report: Callable[[int], None] | None) -> None:
+        super().__init__(path)
+        self._report = report
+
+    def read(self, size: int | None = -1) -> Any:
+        """Read and tell."""
+        chunk = super().read(-1 if size is None else size)
+        if self._report is not None:
+            self._report(self.tell())
+        return chunk
+
+
+def _submit(http: Transport, path: str, spec: Spec, pool: str | None, priority: int) -> RunView:
+    query = {"pool": pool, "priority": priority or None}
+    return parse(RunView, http.post(path, spec.model_dump(mode="json"), query))

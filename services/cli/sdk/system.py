@@ -1,0 +1,18 @@
+"""Routes about the platform: who I am, who works."""
+
+from services.cli.sdk.transport import Transport, parse
+from shared.contracts.views import MeView, Page, WorkerView
+
+
+class SystemCalls:
+    """Ask about the platform."""
+
+    http: Transport
+
+    def me(self) -> MeView:
+        """Who the key belongs to."""
+        return parse(MeView, self.http.get("/v1/me"))
+
+    def workers(self) -> list[WorkerView]:
+        """The workers and what they are busy with."""
+        return parse(Page[WorkerView], self.http.get("/v1/workers")).items
