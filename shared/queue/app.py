@@ -73,6 +73,9 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
+        # Nobody uses it, and its subscription makes a worker deaf for ever: if the server closes the connection,
+        # redis-py connects anew inside a read that then blocks the whole consumer.
+        "worker_enable_remote_control": False,
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
@@ -82,7 +85,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "health_check_interval": 15,
+            "health_check_interval": 5,  # a connection that is open on one side only is dropped after 6 to 11 s
             "retry_on_timeout": True,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
