@@ -51,12 +51,12 @@ def test_runs_survive_a_broker_that_goes_and_comes_back_empty(
 def test_a_half_open_connection_is_noticed(
     make_platform: MakePlatform, broker: Server, broker_proxy: Proxy, deaf: str
 ) -> None:
-    url = f"redis://127.0.0.1:{broker_proxy.port}/0"
+    own = {"worker": broker.engine.url, "dispatcher": broker.engine.url}
+    own[deaf] = f"redis://127.0.0.1:{broker_proxy.port}/0"
     platform = make_platform(CELERY_BROKER_URL=broker.engine.url, CELERY_RESULT_BACKEND=broker.engine.url)
-    core = {"CELERY_BROKER_URL": url} if deaf == "dispatcher" else {}
-    platform.start("dispatcher", "services.api.dispatcher", **core)
-    platform.start("reconciler", "services.api.reconciler", **core)
-    platform.start_worker("w1", **({"CELERY_BROKER_URL": url} if deaf == "worker" else {}))
+    platform.start("dispatcher", "services.api.dispatcher", CELERY_BROKER_URL=own["dispatcher"])
+    platform.start("reconciler", "services.api.reconciler", CELERY_BROKER_URL=own["dispatcher"])
+    platform.start_worker("w1", CELERY_BROKER_URL=own["worker"])
     ended_well(platform, platform.submit("test.inline", journal="before", steps=1), 1, "before")
     broker_proxy.strand()
     ended_well(platform, platform.submit("test.inline", journal="after", steps=1), 1, "after")

@@ -84,7 +84,7 @@ class Platform:
                 self.rows("SELECT 1 FROM workers WHERE name = :name AND pid = :pid", name=name, pid=process.pid)
             )
 
-        until(registered, 30, f"worker {name} does not register:\n{self.log(name)}")
+        until(registered, 90, f"worker {name} does not register:\n{self.log(name)}")
 
     def start_core(self, root: Path = ROOT) -> None:
         """Dispatcher and reconciler."""
@@ -104,7 +104,7 @@ class Platform:
             except httpx.HTTPError:
                 return False
 
-        until(ready, 30, f"{name} does not get ready")
+        until(ready, 90, f"{name} does not get ready")
         return url
 
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL) -> None:
