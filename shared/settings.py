@@ -6,9 +6,9 @@ Everything has the prefix `FAULTLINE_`, but for the three names that Celery user
 import os
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UserError
@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     graceful_shutdown_s: float = Field(5.0, gt=0)
     bootstrap_key: str | None = Field(None, min_length=24)  #: first API key; stored as a hash only
     bootstrap_project: str = "default"
+    #: sign what the API gives out for a while (tickets); the first signs, all are believed
+    secret_keys: list[Annotated[SecretStr, Field(min_length=32)]] = Field(default_factory=list)
 
     # -- what is seen of it
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

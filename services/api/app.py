@@ -6,8 +6,23 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from fastapi import FastAPI
 
-from services.api import entities, files, lifecycle, problems, runs, submissions, system
-from services.api.deps import Parts, authenticate
+from services.api import (
+    entities,
+    files,
+    keys,
+    lifecycle,
+    members,
+    principals,
+    problems,
+    projects,
+    runs,
+    submissions,
+    system,
+)
+from services.api.access.bearer import bearer_key
+from services.api.access.chain import Chain
+from services.api.access.signing import Signer
+from services.api.deps import DATA_EDITOR, Parts
 from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed, UploadsNeedAKey
 from shared.artifacts import ArtifactStore
@@ -16,12 +31,27 @@ from shared.queue.eager import Eager
 from shared.settings import Settings
 from shared.version import VERSION
 
+MODULES = (
+    system,
+    submissions,
+    entities,
+    runs,
+    lifecycle,
+    files,
+    projects,
+    principals,
+    members,
+    keys,
+)
+
 
 def build(settings: Settings) -> FastAPI:
-    """The application with its parts."""
+    """The application with its parts. Raises `UserError` for settings that an API cannot do without."""
+    signer = Signer(settings.secret_keys)
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     eager = Eager(settings) if settings.always_eager else None
     hub = EventHub(engine, settings.direct_url, settings.event_poll_s)
+    access = Chain(engine, [bearer_key])
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -39,14 +69,16 @@ def build(settings: Settings) -> FastAPI:
         engine=engine,
         store=ArtifactStore(settings.artifact_store_url),
         hub=hub,
+        access=access,
+        signer=signer,
         after_submit=eager.run_everything if eager is not None else lambda: None,
     )
     problems.install(app)
-    for module in (system, submissions, entities, runs, lifecycle, files):
+    for module in MODULES:
         app.include_router(module.router)
     app.add_middleware(
         BodyLimit, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes
     )
-    app.add_middleware(UploadsNeedAKey, check=lambda header: authenticate(app.state.parts, header))
+    app.add_middleware(UploadsNeedAKey, check=lambda request: DATA_EDITOR.check(access.identify(request)))
     app.add_middleware(Observed)
     return app

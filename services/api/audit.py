@@ -1,12 +1,13 @@
 """One row for each mutation, in the transaction that makes it: who asked for what."""
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from services.api.deps import Identity
+from services.api.access.identity import Identity
 from shared.observability.tracing import current_traceparent
 
 _PUT = text(
@@ -17,12 +18,17 @@ _PUT = text(
 )
 
 
-def audit(session: Session, identity: Identity, action: str, target: object, **data: Any) -> None:
-    """Write down that `identity` did `action` (`run.cancel`) to `target` (an id or a name)."""
+def audit(
+    session: Session, identity: Identity, action: str, target: object, project_id: UUID | None = None, **data: Any
+) -> None:
+    """Write down that `identity` did `action` (`run.cancel`) to `target` (an id or a name). Never hand over a secret.
+
+    `project_id`: whose admins are to see it; by default the caller's.
+    """
     session.execute(
         _PUT,
         {
-            "project": identity.project_id,
+            "project": project_id or identity.project_id,
             "principal": identity.principal_id,
             "prefix": identity.key_prefix,
             "action": action,

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Engine, text
 from uuid6 import uuid7
 
-from services.api.deps import hash_key
+from services.api.access.identity import by_key, hash_key
 from shared.db.session import make_engine, transaction
 from shared.errors import FaultlineError, UserError
 from shared.observability.logs import setup_logging
@@ -36,7 +36,10 @@ _KEY = text(
 
 
 def grant(engine: Engine, project: str, key: str) -> None:
-    """Make the project and a service principal that holds `key`, as far as they are missing."""
+    """Make the project and a service principal that holds `key`, as far as they are missing.
+
+    What somebody revoked or removed does not come back by itself.
+    """
     principal = f"bootstrap-{project}"
     with transaction(engine) as session:
         session.execute(_PROJECT, {"id": uuid7(), "name": project})
@@ -44,7 +47,11 @@ def grant(engine: Engine, project: str, key: str) -> None:
         values = {"id": uuid7(), "prefix": key[:8], "sha256": hash_key(key), "principal": principal, "project": project}
         session.execute(_MEMBER, {"principal": principal, "project": project})
         session.execute(_KEY, values)
-    _log.info("project and key are there", project=project, principal=principal)
+        good = by_key(session, key) is not None
+    if good:
+        _log.info("project and key are there", project=project, principal=principal)
+    else:
+        _log.warning("the bootstrap key gives no access", why="it was revoked, or its member or project removed")
 
 
 def main() -> None:
@@ -54,9 +61,9 @@ def main() -> None:
         setup_logging("bootstrap", settings.log_level)
         if settings.bootstrap_key is None:
             raise UserError("FAULTLINE_BOOTSTRAP_KEY is not set.", remedy="Set it to a random key of 24 or more signs.")
+        grant(make_engine(settings.database_url, pooled=False), settings.bootstrap_project, settings.bootstrap_key)
     except FaultlineError as error:
         sys.exit(f"{error.message} {error.remedy}")
-    grant(make_engine(settings.database_url, pooled=False), settings.bootstrap_project, settings.bootstrap_key)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from uuid6 import uuid7
 
 from services.api.audit import audit
-from services.api.deps import EditorDep, PartsDep, SessionDep, ViewerDep
+from services.api.deps import DataEditorDep, PartsDep, SessionDep, ViewerDep
 from shared.contracts.views import UploadView
 from shared.db.models import Artifact, Run, Upload
 from shared.db.session import transaction
@@ -22,7 +22,7 @@ _ENDINGS = (".mat", ".csv")
 
 
 @router.post("/uploads", status_code=201)
-def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: EditorDep) -> UploadView:
+def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: DataEditorDep) -> UploadView:
     """Send one record (`.mat` v5 or `.csv`), to be named in an import."""
     name = _safe_name(file.filename or "")
     upload_id = uuid7()

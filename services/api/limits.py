@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 
 from anyio import to_thread
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.problems import problem, unauthorized
-from shared.errors import Unauthorized
+from services.api.problems import problem, refused
+from shared.errors import UserError
 from shared.observability import metrics
 from shared.observability.tracing import span
 
@@ -73,18 +74,17 @@ def _refuse(limit: int) -> ASGIApp:
 class UploadsNeedAKey:
     """Refuses an upload by its header, before the form is read: FastAPI reads a form before it asks who sends it."""
 
-    def __init__(self, app: ASGIApp, check: Callable[[str | None], object]) -> None:
+    def __init__(self, app: ASGIApp, check: Callable[[HTTPConnection], object]) -> None:
         self._app = app
         self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http" and scope["path"] == UPLOADS and scope["method"] == "POST":
-            key = _text(dict(scope["headers"]).get(b"authorization"))
             try:
-                await to_thread.run_sync(self._check, key)
-            except Unauthorized as error:
-                return await unauthorized(error)(scope, receive, send)
+                await to_thread.run_sync(self._check, HTTPConnection(scope))
+            except UserError as error:
+                return await refused(error)(scope, receive, send)
         return await self._app(scope, receive, send)
 
 

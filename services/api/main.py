@@ -21,10 +21,11 @@ def main() -> None:
         setup_logging("api", settings.log_level)
         start_tracing("api")
         check_revision(make_engine(settings.database_url, pooled=False))
+        app = build(settings)
     except FaultlineError as error:
         sys.exit(f"{error.message} {error.remedy}")
     config = uvicorn.Config(
-        build(settings),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

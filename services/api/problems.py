@@ -50,9 +50,10 @@ def problem(
     )
 
 
-def unauthorized(error: Unauthorized) -> Response:
-    """The answer for a missing or wrong key."""
-    return problem(error.status_code, error.message, error.remedy, headers={"WWW-Authenticate": "Bearer"})
+def refused(error: UserError) -> Response:
+    """The answer for what the caller must change."""
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
+    return problem(error.status_code, error.message, error.remedy, headers=headers)
 
 
 def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
@@ -66,13 +67,9 @@ def readable(errors: Sequence[Any]) -> list[dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Answer every exception in the one shape."""
 
-    @app.exception_handler(Unauthorized)
-    def nobody(_request: Request, error: Unauthorized) -> Response:
-        return unauthorized(error)
-
     @app.exception_handler(UserError)
     def user_error(_request: Request, error: UserError) -> Response:
-        return problem(error.status_code, error.message, error.remedy)
+        return refused(error)
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:

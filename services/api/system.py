@@ -22,8 +22,16 @@ _WORKERS = text(
 
 @router.get("/v1/me")
 def me(identity: ViewerDep) -> MeView:
-    """Whose key this is."""
-    return MeView(principal=identity.principal, project=identity.project, key_prefix=identity.key_prefix)
+    """Whose key this is, and what it may do."""
+    return MeView(
+        principal=identity.principal,
+        project=identity.project,
+        key_prefix=identity.key_prefix,
+        role=identity.role,
+        operator=identity.operator,
+        scopes=None if identity.scopes is None else sorted(identity.scopes),
+        key_expires_at=identity.key_expires_at,
+    )
 
 
 @router.get("/v1/workers")

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Contract, View
 from shared.contracts.envelope import Envelope
+from shared.contracts.roles import Role, Scope
 from shared.contracts.states import RunState
 
 T = TypeVar("T")
@@ -159,11 +160,15 @@ class WorkerView(View):
 
 
 class MeView(View):
-    """Who the API key belongs to."""
+    """Who the API key belongs to, and what it may do. No scopes: all that the role allows."""
 
     principal: str
     project: str
     key_prefix: str
+    role: Role | None = None  #: None: the server is older than roles
+    operator: bool = False
+    scopes: list[Scope] | None = None
+    key_expires_at: datetime | None = None
 
 
 class Problem(View):

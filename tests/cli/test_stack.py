@@ -360,3 +360,23 @@ def test_credentials_that_cannot_be_written_are_told(tmp_path: Path) -> None:
     (tmp_path / "credentials.json").mkdir()
     with pytest.raises(FolderError, match=r"credentials\.json"):
         StateFolder(tmp_path).save_credentials("http://127.0.0.1:1", "key")
+
+
+def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_and_given_to_the_api_only(
+    tmp_path: Path,
+) -> None:
+    engines = {
+        "FAULTLINE_DATABASE_URL": "postgresql://db.example/faultline",
+        "CELERY_BROKER_URL": "redis://broker.example/0",
+    }
+
+    def given(environment: dict[str, str]) -> dict[str, str | None]:
+        plan = platform(StateFolder(tmp_path), tmp_path, environment, 9, "http://127.0.0.1:1")
+        return {part.name: part.start.env.get("FAULTLINE_SECRET_KEYS") for part in plan.parts}
+
+    first = given(engines)
+    assert [name for name, keys in first.items() if keys] == ["api"]
+    assert given(engines) == first
+    assert (tmp_path / "secret_keys.json").stat().st_mode & 0o777 == 0o600
+    own = json.dumps(["a secret of the user's own choosing, long enough"])
+    assert given({**engines, "FAULTLINE_SECRET_KEYS": own})["api"] == own

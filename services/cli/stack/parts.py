@@ -19,7 +19,7 @@ from services.cli.stack.state import ROOT, StateFolder
 
 #: found in the environment of every process of a stack: the path of its state folder
 MARK = "FAULTLINE_STACK"
-_BOOTSTRAP_KEY = "FAULTLINE_BOOTSTRAP_KEY"
+_BOOTSTRAP_KEY, _SECRET_KEYS = "FAULTLINE_BOOTSTRAP_KEY", "FAULTLINE_SECRET_KEYS"
 #: set per process by the supervisor, so one value for all of them cannot be meant
 _OWN = ("API_FD", "WORKER_NAME", "WORKER_POOLS", "METRICS_PORT", "WORK_DIR", "STACK")
 #: numerical libraries: one thread each, because slots are processes
@@ -56,7 +56,7 @@ class Plan:
 def platform(folder: StateFolder, sockets: Path, environment: Mapping[str, str], api_fd: int, url: str) -> Plan:
     """The whole stack of this checkout."""
     shared = {name: value for name, value in environment.items() if name.removeprefix("FAULTLINE_") not in _OWN}
-    for name in (_BOOTSTRAP_KEY, "PROMETHEUS_MULTIPROC_DIR"):
+    for name in (_BOOTSTRAP_KEY, _SECRET_KEYS, "PROMETHEUS_MULTIPROC_DIR"):
         shared.pop(name, None)
     shared |= {MARK: str(folder.path), "PYTHONUNBUFFERED": "1"}
     parts: list[Part] = []
@@ -74,13 +74,16 @@ def platform(folder: StateFolder, sockets: Path, environment: Mapping[str, str],
         (folder.path / "artifacts").mkdir(exist_ok=True)
         shared["FAULTLINE_ARTIFACT_STORE_URL"] = f"file://{folder.path / 'artifacts'}"
     api_key = folder.api_key(environment)
-    services = _services(folder, shared, api_fd, url, api_key)
+    api = {"FAULTLINE_API_FD": str(api_fd), _SECRET_KEYS: folder.secret_keys(environment)}
+    services = _services(folder, shared, api, url, api_key)
     engines = tuple(part.name for part in parts)
     return Plan([*parts, *(replace(part, after=(*engines, *part.after)) for part in services)], url, api_key)
 
 
-def _services(folder: StateFolder, shared: Mapping[str, str], api_fd: int, url: str, api_key: str) -> list[Part]:
-    api = _module("api", "services.api.main", {**shared, "FAULTLINE_API_FD": str(api_fd)}, "migrate")
+def _services(
+    folder: StateFolder, shared: Mapping[str, str], own: Mapping[str, str], url: str, api_key: str
+) -> list[Part]:
+    api = _module("api", "services.api.main", {**shared, **own}, "migrate")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [
         replace(
@@ -91,7 +94,7 @@ def _services(folder: StateFolder, shared: Mapping[str, str], api_fd: int, url: 
         replace(
             _module("bootstrap", "services.api.bootstrap", {**shared, _BOOTSTRAP_KEY: api_key}, "migrate"), once=True
         ),
-        replace(api, start=replace(api.start, pass_fds=(api_fd,)), probe=serves(f"{url}/readyz")),
+        replace(api, start=replace(api.start, pass_fds=(int(own["FAULTLINE_API_FD"]),)), probe=serves(f"{url}/readyz")),
         _serving_metrics(_module("dispatcher", "services.api.dispatcher", shared, "migrate")),
         _serving_metrics(_module("reconciler", "services.api.reconciler", shared, "migrate")),
         _worker("generation", ["generation"], 1, folder, shared),

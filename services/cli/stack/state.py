@@ -1,4 +1,4 @@
-"""What the stack writes down: who runs (`stack.json`), the key (`credentials.json`), the logs.
+"""What the stack writes down: who runs (`stack.json`), the keys (`credentials.json`, `secret_keys.json`), the logs.
 
 The state folder is `.faultline/` in the checkout, or FAULTLINE_STATE_DIR. One supervisor at a time holds its lock.
 """
@@ -91,6 +91,18 @@ class StateFolder:
         """The user's own bootstrap key, else the one made at the first start."""
         known = environment.get("FAULTLINE_BOOTSTRAP_KEY") or self.credentials().get("api_key")
         return known or f"fl_{secrets.token_urlsafe(32)}"
+
+    def secret_keys(self, environment: Mapping[str, str]) -> str:
+        """The user's own FAULTLINE_SECRET_KEYS, else those made at the first start, as the setting is written."""
+        if own := environment.get("FAULTLINE_SECRET_KEYS"):
+            return own
+        path = self.path / "secret_keys.json"
+        keys = _read_json(path).get("keys") or [secrets.token_urlsafe(48)]
+        try:
+            write_json(path, {"keys": keys})
+        except OSError as error:
+            raise FolderError(f"{path} cannot be written: {error.strerror}.") from error
+        return json.dumps(keys)
 
     def save_credentials(self, url: str, api_key: str) -> None:
         """Keep them for the next start and for the command line."""
