@@ -7,6 +7,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from services.api import (
+    diagnostics,
     entities,
     files,
     keys,
@@ -33,6 +34,7 @@ from shared.version import VERSION
 
 MODULES = (
     system,
+    diagnostics,
     submissions,
     entities,
     runs,

@@ -11,7 +11,7 @@ from shared.runs.outbox import relay_once
 def main() -> None:
     """Send runs and steps when the doorbell rings, at the latest every `dispatch_poll_s`."""
     settings, over = loops.start("dispatcher")
-    engine = make_engine(settings.database_url, pool_size=2)
+    engine = make_engine(settings.database_url, pool_size=2, name="dispatcher")
     sender = Sender(settings)
     with Listener(settings.direct_url, (RUNS_CHANNEL, OUTBOX_CHANNEL)) as listener:
 

@@ -28,7 +28,7 @@ def count(engine: Engine) -> None:
 def main() -> None:
     """Reap and count every `reaper_interval_s`."""
     settings, over = loops.start("reconciler")
-    engine = make_engine(settings.database_url, pool_size=2)
+    engine = make_engine(settings.database_url, pool_size=2, name="reconciler")
     sender = Sender(settings)
 
     def once() -> None:

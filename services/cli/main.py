@@ -17,6 +17,7 @@ class Root(LazyGroup):
         "up": Lazy("services.cli.commands.stack:up", "Start the whole stack on this machine.", _STACK),
         "down": Lazy("services.cli.commands.stack:down", "Stop it; the data stays.", _STACK),
         "status": Lazy("services.cli.commands.stack:status", "Say which parts of it are running.", _STACK),
+        "doctor": Lazy("services.cli.commands.doctor:doctor", "Find what is wrong, and what to do about it.", _STACK),
         "demo": Lazy("services.cli.commands.demo:demo", "From data to honest scores in three minutes.", _STACK),
         "datasets": Lazy("services.cli.commands.datasets:app", "List, show, import and generate datasets.", _DATA),
         "train": Lazy("services.cli.commands.train:train", "Train a model on a dataset.", _DATA),

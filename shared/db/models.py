@@ -51,6 +51,7 @@ class Worker(Base):
     versions: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))  #: what it runs on, by package
     draining: Mapped[bool] = mapped_column(server_default=text("false"))  #: it takes nothing new
     drain_requested_at: Mapped[datetime | None]  #: somebody asked for it
+    clock_ahead_s: Mapped[float | None]  #: its clock less the database's, at its last heartbeat
     started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     heartbeat_at: Mapped[datetime] = mapped_column(server_default=NOW)
 

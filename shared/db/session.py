@@ -20,11 +20,18 @@ def _dumps(value: Any) -> str:
 
 
 def make_engine(
-    url: str, *, pool_size: int = 5, pooled: bool = True, lock_timeout_s: float = 15.0, idle_limit_s: float = 15.0
+    url: str,
+    *,
+    pool_size: int = 5,
+    pooled: bool = True,
+    lock_timeout_s: float = 15.0,
+    idle_limit_s: float = 15.0,
+    name: str = "",
 ) -> Engine:
     """An engine whose connections give up instead of hanging on a dead network or a lock.
 
-    `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long.
+    `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long. `name`: of
+    the process, for those who look at the server's connections.
     """
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True} if pooled else {}
     return create_engine(
@@ -38,7 +45,7 @@ def make_engine(
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
-            "application_name": "faultline",
+            "application_name": f"faultline {name}".strip(),
             "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC "
             f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {_GONE}",
         },

@@ -151,6 +151,11 @@ class Sender:
         """Send one step. Raises `Retryable` while the broker is away."""
         self._send(name, STEPS_QUEUE, task_id, [args], traceparent)
 
+    @property
+    def visibility_timeout_s(self) -> float:
+        """After so many seconds the broker gives a message that was not acknowledged to another worker."""
+        return float(self._app.conf.broker_transport_options["visibility_timeout"])
+
     def depth(self, queue: str) -> int:
         """Messages that wait in a queue. Raises `Retryable` while the broker is away."""
         try:

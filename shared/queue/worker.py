@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -34,9 +35,11 @@ _log = structlog.get_logger(__name__)
 _LEAVE_S = 5.0
 _REGISTER = text(
     """
-    INSERT INTO workers (name, pools, kinds, slots, host, pid, version, draining)
-    VALUES (:name, :pools, :kinds, :slots, :host, :pid, :version, :draining)
+    INSERT INTO workers (name, pools, kinds, slots, host, pid, version, draining, clock_ahead_s)
+    VALUES (:name, :pools, :kinds, :slots, :host, :pid, :version, :draining,
+        :clock - extract(epoch FROM clock_timestamp()))
     ON CONFLICT (name) DO UPDATE SET pools = excluded.pools, kinds = excluded.kinds,
+        clock_ahead_s = excluded.clock_ahead_s,
         slots = excluded.slots, host = excluded.host, version = excluded.version, draining = excluded.draining,
         heartbeat_at = now(),
         started_at = CASE WHEN workers.pid = excluded.pid THEN workers.started_at ELSE now() END, pid = excluded.pid
@@ -97,6 +100,7 @@ class Registration(threading.Thread):
             "pid": os.getpid(),
             "version": VERSION,
             "draining": self.draining,
+            "clock": time.time(),
         }
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4, uuid5
 import httpx
 
 from services.cli.sdk import Client
+from shared.contracts.diagnostics import DiagnosticsView
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.views import (
     ArtifactView,
@@ -60,7 +61,26 @@ class _Files:
         )  # fmt: skip
 
 
-class FakeApi(_Files):
+class _Platform:
+    """Who asks, and how the platform is."""
+
+    key_expires_at: datetime | None = None
+    health: DiagnosticsView | None = None
+    workers: list[WorkerView]
+
+    def _get_me(self, _request: httpx.Request, _parts: list[str]) -> httpx.Response:
+        expires = self.key_expires_at.isoformat() if self.key_expires_at else None
+        me = {"principal": "ada", "project": "default", "key_prefix": "fl_k", "role": "owner", "operator": True}
+        return httpx.Response(200, json={**me, "scopes": None, "key_expires_at": expires})
+
+    def _get_diagnostics(self, _request: httpx.Request, _parts: list[str]) -> httpx.Response:
+        return answer(200, self.health) if self.health else problem(403, "No operator.", "Use another key.")
+
+    def _get_workers(self, _request: httpx.Request, parts: list[str]) -> httpx.Response:
+        return listed(self.workers, parts, "worker")
+
+
+class FakeApi(_Files, _Platform):
     """Runs end at once; what they say on the way can be read again and again."""
 
     def __init__(self) -> None:
@@ -68,7 +88,7 @@ class FakeApi(_Files):
         self.events: dict[UUID, list[EventView]] = {}
         self.datasets: list[DatasetView] = []
         self.models: list[ModelView] = []
-        self.workers: list[WorkerView] = []
+        self.workers = []
         self.uploads: list[tuple[str, bytes]] = []
         self.log: list[LogLine] = []
         self.requests: list[httpx.Request] = []
@@ -133,9 +153,6 @@ class FakeApi(_Files):
 
     # -- routes
 
-    def _get_me(self, _request: httpx.Request, _parts: list[str]) -> httpx.Response:
-        return httpx.Response(200, json={"principal": "ada", "project": "default", "key_prefix": "fl_k"})
-
     def _post_uploads(self, request: httpx.Request, _parts: list[str]) -> httpx.Response:
         head, _, rest = request.content.partition(b"\r\n\r\n")
         name = head.partition(b'filename="')[2].partition(b'"')[0].decode()
@@ -166,9 +183,6 @@ class FakeApi(_Files):
 
     def _get_models(self, _request: httpx.Request, parts: list[str]) -> httpx.Response:
         return listed(self.models, parts, "model")
-
-    def _get_workers(self, _request: httpx.Request, _parts: list[str]) -> httpx.Response:
-        return listed(self.workers, [], "worker")
 
     def _get_runs(self, request: httpx.Request, parts: list[str]) -> httpx.Response:
         if not parts:

@@ -1,6 +1,7 @@
-"""Routes about the platform: who I am, who works."""
+"""Routes about the platform: who I am, who works, how it is."""
 
 from services.cli.sdk.transport import Transport, parse
+from shared.contracts.diagnostics import DiagnosticsView
 from shared.contracts.views import MeView, Page, WorkerView
 
 
@@ -16,3 +17,7 @@ class SystemCalls:
     def workers(self) -> list[WorkerView]:
         """The workers and what they are busy with."""
         return parse(Page[WorkerView], self.http.get("/v1/workers")).items
+
+    def diagnostics(self) -> DiagnosticsView:
+        """The health of everything that the platform consists of, as facts; an operator's key is needed."""
+        return parse(DiagnosticsView, self.http.get("/v1/diagnostics"))

@@ -40,8 +40,17 @@ def serve(environment: Mapping[str, str], port: int | None, tell: Tell, compose:
         state = folder.read()
         where = f" (pid {state.pid}, {state.url})" if state else ""
         raise AlreadyRunning(f"The stack of this checkout is already running{where}.")
+
+    def noting(event: Event) -> None:
+        if event.kind == "up":
+            folder.forget_failure()
+        tell(event)
+
     try:
-        _serve(folder, environment, port, tell, compose)
+        _serve(folder, environment, port, noting, compose)
+    except FaultlineError as error:
+        folder.note_failure(error.message, error.remedy)
+        raise
     finally:
         os.close(lock)
 

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,20 @@ class StateFolder:
     def write(self, state: StackState) -> None:
         """Replace `stack.json` as a whole."""
         write_json(self.path / "stack.json", asdict(state))
+
+    def note_failure(self, text: str, remedy: str) -> None:
+        """Keep why a start failed, for `faultline doctor`."""
+        with suppress(OSError):  # what failed may be this very folder
+            write_json(self.path / "failure.json", {"text": text, "remedy": remedy})
+
+    def forget_failure(self) -> None:
+        """It is up."""
+        (self.path / "failure.json").unlink(missing_ok=True)
+
+    def failure(self) -> dict[str, str] | None:
+        """Why the last start failed: `text` and `remedy`; None if it did not."""
+        known = _read_json(self.path / "failure.json")
+        return {name: str(known.get(name, "")) for name in ("text", "remedy")} if known else None
 
     def credentials(self) -> dict[str, str]:
         """`url` and `api_key` of the local stack; empty before its first start."""

@@ -60,7 +60,8 @@ CREATE INDEX audit_log_by_project ON audit_log (project_id, id);
 
 ALTER TABLE workers
     ADD COLUMN versions JSONB DEFAULT '{}' NOT NULL,
-    ADD COLUMN drain_requested_at TIMESTAMP WITH TIME ZONE;
+    ADD COLUMN drain_requested_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN clock_ahead_s DOUBLE PRECISION;
 
 CREATE TABLE pool_controls (
     name TEXT NOT NULL,
