@@ -64,6 +64,13 @@ class TooLarge(UserError):
     remedy = "Send less at once, or raise the limit in the server's settings."
 
 
+class QuotaExceeded(UserError):
+    """The project has used up what it may use."""
+
+    status_code = 429
+    remedy = "Wait, or ask an operator for a higher quota."
+
+
 class Retryable(FaultlineError):
     """A dependency is away for the moment."""
 

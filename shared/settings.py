@@ -21,6 +21,8 @@ class Pool(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     #: messages sent ahead of a free slot; 0 keeps order and priority exact, more hides the dispatcher's latency.
     lead: int = Field(1, ge=0, le=1000)
+    #: what a slot of it is; hours of a `gpu` slot count towards a project's `gpu_hours_per_day`
+    resource_class: Literal["cpu", "gpu"] = "cpu"
 
 
 _POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]
@@ -51,6 +53,8 @@ class Settings(BaseSettings):
     dispatch_stale_s: float = Field(900.0, gt=0)  #: unclaimed although in the broker: sent again
     dispatch_poll_s: float = Field(1.0, gt=0, le=60)
     reaper_interval_s: float = Field(1.0, gt=0, le=60)
+    leader_timeout_s: float = Field(15.0, gt=0, le=300)  #: a leader that stands still is replaced after so long
+    worker_kept_s: float = Field(3600.0, gt=0)  #: a worker that died is shown so long
     progress_interval_s: float = Field(1.0, gt=0, le=60)  #: newest progress to the database, at most so often
     #: kind -> (soft, hard) seconds, where the limits of `contracts.kinds` do not suit
     kind_limits_s: dict[str, tuple[float, float]] = Field(default_factory=dict)

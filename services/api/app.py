@@ -13,6 +13,7 @@ from services.api import (
     keys,
     lifecycle,
     members,
+    pools,
     principals,
     problems,
     projects,
@@ -44,6 +45,7 @@ MODULES = (
     principals,
     members,
     keys,
+    pools,
 )
 
 

@@ -12,12 +12,14 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.api.deps import After, Limit, PartsDep, SessionDep, ViewerDep
-from services.api.views import find_run, page_of, run_view, wait_reason
+from services.api.views import find_run, page_of, run_view
+from shared.contracts.pools import WaitView
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
 from shared.db.models import Artifact, Run, RunMetric
 from shared.db.session import transaction
 from shared.runs.reporter import MAX_METRIC_NAMES
+from shared.runs.waiting import explain, wait_sentence
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=20)]
@@ -48,7 +50,13 @@ def list_runs(
 def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> RunView:
     """One run, and why it waits if it does."""
     run = find_run(session, identity.project_id, run_id)
-    return run_view(run, wait_reason(session, run, parts.settings.lease_s))
+    return run_view(run, wait_sentence(session, parts.settings, run))
+
+
+@router.get("/{run_id}/wait")
+def explain_wait(run_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> WaitView:
+    """Why a run has not started, how many are sent before it, and when it may start."""
+    return explain(session, parts.settings, find_run(session, identity.project_id, run_id))
 
 
 @router.get("/{run_id}/metrics")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from services.api.audit import audit
 from services.api.deps import EditorDep, IdempotencyKey, PartsDep
@@ -20,6 +20,7 @@ from shared.runs.submit import Request, submit
 router = APIRouter(prefix="/v1", tags=["submit"])
 Pool = Annotated[str | None, Query(max_length=60)]
 Priority = Annotated[int, Query(ge=-100, le=100)]
+NotBefore = Annotated[AwareDatetime | None, Query(description="Do not start earlier; with a time zone.")]
 _ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": RunView}
 
 
@@ -34,13 +35,14 @@ class Asked:
         key: IdempotencyKey = None,
         pool: Pool = None,
         priority: Priority = 0,
+        not_before: NotBefore = None,
     ) -> None:
         self.parts, self.identity, self.response = parts, identity, response
-        self.key, self.pool, self.priority = key, pool, priority
+        self.key, self.pool, self.priority, self.not_before = key, pool, priority, not_before
 
     def for_run(self, kind: str, spec: Spec) -> RunView:
         """Submit a run as the query says."""
-        return self.submit(Request(kind, spec, self.pool, self.priority, {}, self.key))
+        return self.submit(Request(kind, spec, self.pool, self.priority, {}, self.key, not_before=self.not_before))
 
     def submit(self, request: Request) -> RunView:
         """Submit; in eager mode the run has ended before this returns."""
@@ -82,11 +84,12 @@ def evaluate(spec: EvaluationSpec, asked: AskedDep) -> RunView:
 
 @router.post("/runs", **_ACCEPTED)
 def submit_any(body: SubmitRequest, asked: AskedDep) -> RunView:
-    """Submit a run of any kind. Pool and priority of the body outweigh those of the query."""
+    """Submit a run of any kind. Pool, priority and time of the body outweigh those of the query."""
     kind = kind_named(body.kind)
     spec = checked(kind.spec, body.spec)
     pool, priority = body.pool or asked.pool, body.priority or asked.priority
-    return asked.submit(Request(kind.name, spec, pool, priority, body.labels, asked.key))
+    not_before = body.not_before or asked.not_before
+    return asked.submit(Request(kind.name, spec, pool, priority, body.labels, asked.key, not_before=not_before))
 
 
 def checked(spec_type: type[Spec], given: dict[str, Any]) -> Spec:

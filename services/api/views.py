@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from shared.contracts.envelope import Envelope
@@ -35,6 +35,7 @@ def run_view(run: Run, wait_reason: str | None = None) -> RunView:
         spec=run.spec,
         labels=run.labels,
         wait_reason=wait_reason,
+        not_before=run.not_before,
         retry_of=run.retry_of,
         parent_id=run.parent_id,
         schedule_id=run.schedule_id,
@@ -57,29 +58,6 @@ def find_run(session: Session, project_id: UUID, run_id: UUID) -> Run:
     if run is None:
         raise NotFound(f"There is no run {run_id} in this project.")
     return run
-
-
-_LIVE = text(
-    "SELECT count(*) FROM workers WHERE :pool = ANY(pools) AND :kind = ANY(kinds) AND NOT draining "
-    "AND heartbeat_at > now() - make_interval(secs => :lease_s)"
-)
-
-
-def wait_reason(session: Session, run: Run, lease_s: float) -> str | None:
-    """Why a run has not started, in a sentence; None if it has."""
-    if run.state == RunState.DISPATCHED:
-        return "Its message is sent; a worker takes it when a slot is free."
-    if run.state != RunState.QUEUED:
-        return None
-    if not session.execute(_LIVE, {"pool": run.pool, "kind": run.kind, "lease_s": lease_s}).scalar():
-        return f"No live worker of the pool {run.pool!r} serves {run.kind}."
-    ahead = session.execute(
-        select(func.count())
-        .select_from(Run)
-        .where(Run.state == RunState.QUEUED, Run.pool == run.pool)
-        .where((Run.priority > run.priority) | ((Run.priority == run.priority) & (Run.queued_at < run.queued_at)))
-    ).scalar_one()
-    return f"All slots of the pool {run.pool!r} are busy; {ahead} queued before it."
 
 
 def page_of(rows: Sequence[Row[Any] | Any], items: list[T], limit: int) -> Page[T]:

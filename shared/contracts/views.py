@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.contracts.base import Contract, View
 from shared.contracts.envelope import Envelope
@@ -41,6 +41,7 @@ class SubmitRequest(Contract):
     pool: str | None = Field(None, max_length=60)
     priority: int = Field(0, ge=-100, le=100)
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
+    not_before: AwareDatetime | None = None  #: do not start earlier
 
 
 class RunView(View):
@@ -56,6 +57,7 @@ class RunView(View):
     spec: dict[str, Any]
     labels: dict[str, str]
     wait_reason: str | None
+    not_before: datetime | None = None
     retry_of: UUID | None
     parent_id: UUID | None
     schedule_id: UUID | None = None

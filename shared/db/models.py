@@ -140,7 +140,23 @@ class Run(Base):
 
     __table_args__ = (
         Index("runs_by_project", "project_id", "id"),
-        Index("runs_queued", "pool", text("priority DESC"), "queued_at", postgresql_where=text("state = 'queued'")),
+        #: the dispatcher's order: see shared/runs/order.py
+        Index(
+            "runs_queued",
+            "pool",
+            "project_id",
+            "kind",
+            text("(- priority)"),
+            text("GREATEST(queued_at, not_before)"),
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "runs_ended",
+            "pool",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL AND started_at IS NOT NULL"),
+        ),
         Index("runs_active", "state", "pool", postgresql_where=text("state IN ('dispatched', 'running')")),
         Index(
             "runs_open", "pool", "state", postgresql_include=["queued_at"], postgresql_where=text("finished_at IS NULL")

@@ -24,16 +24,18 @@ def make_engine(
     *,
     pool_size: int = 5,
     pooled: bool = True,
+    ping: bool = True,
     lock_timeout_s: float = 15.0,
     idle_limit_s: float = 15.0,
     name: str = "",
 ) -> Engine:
     """An engine whose connections give up instead of hanging on a dead network or a lock.
 
-    `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long. `name`: of
-    the process, for those who look at the server's connections.
+    `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long. `ping`: whether a
+    connection is tried before each use; a loop that tries again anyway need not pay for it. `name`: of the process,
+    for those who look at the server's connections.
     """
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True} if pooled else {}
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": ping} if pooled else {}
     return create_engine(
         url,
         poolclass=None if pooled else NullPool,

@@ -4,98 +4,126 @@ A row is locked while its message is sent, and a claim takes a queued row too: o
 waits for it. A dispatcher that dies before it leaves the row queued: a message can go out twice but never be missing.
 """
 
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Row, text
 from sqlalchemy.orm import Session
 
 from shared.contracts.states import RunState
 from shared.db.session import transaction
 from shared.errors import Retryable
 from shared.observability import metrics
-from shared.runs import sync
-from shared.settings import Pool, Settings
+from shared.runs import order, pools, quotas, sync
+from shared.runs.pools import Room
+from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
 #: (kind, queue, run id, attempt, traceparent); raises `Retryable` while the broker is away.
 SendRun = Callable[[str, str, UUID, int, str | None], None]
 #: Sent per commit: the lock is held this long, and a claim may wait for it.
 _BATCH = 20
+#: GPU hours grow slowly and are dear to add up.
+_GPU_LOOK_S = 10.0
+#: Changes after which neither a slot nor a quota is freer than before.
+_NO_NEWS = frozenset({RunState.DISPATCHED, RunState.RUNNING})
 
-_FREE = text(
-    """
-    SELECT coalesce(sum(greatest(0, slots - busy)), 0) AS free, coalesce(sum(slots), 0) AS slots,
-        array(SELECT DISTINCT unnest(kinds) FROM workers WHERE :pool = ANY(pools) AND NOT draining
-            AND heartbeat_at > now() - make_interval(secs => :lease_s)) AS kinds
-    FROM (
-        SELECT slots, (SELECT count(*) FROM runs WHERE state = 'running' AND worker = workers.name) AS busy
-        FROM workers
-        WHERE :pool = ANY(pools) AND NOT draining AND heartbeat_at > now() - make_interval(secs => :lease_s)
-    ) AS live
-    """
-)
-_UNCLAIMED = text("SELECT count(*) FROM runs WHERE state = 'dispatched' AND pool = :pool")
-_NEXT = text(
-    """
-    SELECT id, kind, attempt, traceparent FROM runs
-    WHERE state = 'queued' AND pool = :pool AND kind = ANY(:kinds)
-        AND cancel_requested_at IS NULL AND (not_before IS NULL OR not_before <= now())
-    ORDER BY priority DESC, queued_at LIMIT :limit FOR UPDATE SKIP LOCKED
-    """
+_EVERYTHING = text(
+    "SELECT id, kind, attempt FROM runs WHERE state = 'queued' AND cancel_requested_at IS NULL "
+    "AND (not_before IS NULL OR not_before <= now()) ORDER BY priority DESC, queued_at, id FOR UPDATE SKIP LOCKED"
 )
 
 
-def room(session: Session, settings: Settings, pool: Pool) -> tuple[int, list[str]]:
-    """How many more messages the pool can use (its free slots and its lead, less what is unclaimed), of which kinds."""
-    free, slots, kinds = session.execute(_FREE, {"pool": pool.name, "lease_s": settings.lease_s}).one()
-    metrics.LIVE_SLOTS.labels(pool.name).set(slots)
-    if not slots:
-        return 0, []
-    unclaimed = session.execute(_UNCLAIMED, {"pool": pool.name}).scalar_one()
-    return max(0, int(free) + pool.lead - int(unclaimed)), kinds
+class Dispatcher:
+    """Any number may run: one at a time picks, so that room and quotas are never counted twice."""
+
+    def __init__(self, engine: Engine, settings: Settings, send: SendRun) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._send = send
+        self._barred: Sequence[UUID] = ()
+        self._looked_s = float("-inf")
+        self._full: set[str] = set()
+        self._left = True
+
+    def concerned(self, payloads: Iterable[str]) -> bool:
+        """Whether a pass could send something after this news: a storm of it must not cost a pass for each piece."""
+        return any(self._concerned(payload.split(" ")) for payload in payloads)
+
+    def _concerned(self, parts: list[str]) -> bool:
+        if len(parts) != 4:
+            return True
+        _run, _seq, state, pool = parts
+        if state == RunState.QUEUED:
+            return pool not in self._full
+        return self._left and state not in _NO_NEWS
+
+    def once(self) -> int:
+        """Send what the pools have room for. Returns how many messages went out."""
+        sent = 0
+        while True:
+            batch = self._batch()
+            sent += batch
+            if batch < _BATCH:
+                return sent
+
+    def _batch(self) -> int:
+        """Up to so many messages of all pools, in one commit. While another dispatcher picks, none."""
+        with transaction(self._engine) as session:
+            if not pools.try_lock(session):
+                self._left = True
+                return 0
+            self._look_at_hours(session)
+            found = pools.rooms(session, self._settings, self._settings.pools, _BATCH + 1)
+            picked: list[tuple[str, Row[Any]]] = []
+            for room in found:
+                metrics.LIVE_SLOTS.labels(room.name).set(room.slots)
+                limit = min(_BATCH - len(picked), room.wanted)
+                if limit > 0 and room.waiting > 0:
+                    rows = order.pick(session, room.name, limit, room.kinds, self._barred_from(room.name))
+                    sync.dispatched(session, [row.id for row in rows])  # counted when the next pool picks
+                    picked += [(room.name, row) for row in rows]
+            try:
+                for pool, row in picked:
+                    self._send(row.kind, pool, row.id, row.attempt, row.traceparent)
+            except Retryable as error:
+                session.rollback()
+                _log.warning("runs wait: the broker does not take messages", error=str(error))
+                self._full, self._left = set(), True
+                return 0
+        self._remember(found, [pool for pool, _row in picked])
+        if picked:
+            _log.info("dispatched", runs=[str(row.id) for _pool, row in picked])
+        return len(picked)
+
+    def _look_at_hours(self, session: Session) -> None:
+        if time.monotonic() - self._looked_s >= _GPU_LOOK_S:
+            self._barred = quotas.out_of_gpu_hours(session, self._settings)
+            self._looked_s = time.monotonic()
+
+    def _barred_from(self, pool: str) -> Sequence[UUID]:
+        return self._barred if self._settings.pool(pool).resource_class == "gpu" else ()
+
+    def _remember(self, found: Sequence[Room], picked: Sequence[str]) -> None:
+        sent = Counter(picked)
+        self._full = {room.name for room in found if room.wanted <= sent[room.name]}
+        self._left = any(room.waiting > sent[room.name] for room in found)
+        for pool, count in sent.items():
+            metrics.DISPATCHED.labels(pool).inc(count)
 
 
 def dispatch_once(engine: Engine, settings: Settings, send: SendRun) -> int:
-    """Send what the pools have room for. Returns how many messages went out."""
-    return sum(_dispatch_pool(engine, settings, pool, send) for pool in settings.pools)
-
-
-def _dispatch_pool(engine: Engine, settings: Settings, pool: Pool, send: SendRun) -> int:
-    total = 0
-    while True:
-        with transaction(engine) as session:
-            wanted, kinds = room(session, settings, pool)
-            limit = min(_BATCH, wanted)
-            values = {"pool": pool.name, "kinds": kinds, "limit": limit}
-            rows = session.execute(_NEXT, values).all() if limit else []
-            for row in rows:
-                sync.change(session, row.id, RunState.DISPATCHED, attempt=row.attempt)
-            try:
-                for row in rows:
-                    send(row.kind, pool.name, row.id, row.attempt, row.traceparent)
-            except Retryable as error:
-                session.rollback()
-                _log.warning("runs wait: the broker does not take messages", pool=pool.name, error=str(error))
-                return total
-        if rows:
-            metrics.DISPATCHED.labels(pool.name).inc(len(rows))
-            _log.info("dispatched", pool=pool.name, runs=[str(row.id) for row in rows])
-        total += len(rows)
-        if len(rows) < _BATCH:
-            return total
+    """One pass of a dispatcher. Returns how many messages went out."""
+    return Dispatcher(engine, settings, send).once()
 
 
 def take_all(engine: Engine) -> list[tuple[str, UUID, int]]:
     """Eager mode: mark everything that is queued as dispatched and return it as (kind, run id, attempt)."""
     with transaction(engine) as session:
-        rows = session.execute(
-            text(
-                "SELECT id, kind, attempt FROM runs WHERE state = 'queued' AND (not_before IS NULL OR "
-                "not_before <= now()) ORDER BY priority DESC, queued_at FOR UPDATE SKIP LOCKED"
-            )
-        ).all()
-        for row in rows:
-            sync.change(session, row.id, RunState.DISPATCHED, attempt=row.attempt)
+        rows = session.execute(_EVERYTHING).all()
+        sync.dispatched(session, [row.id for row in rows])
     return [(row.kind, row.id, row.attempt) for row in rows]

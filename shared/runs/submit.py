@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from shared.db.models import IdempotencyKey, Run
 from shared.errors import Conflict
 from shared.observability.tracing import current_traceparent
 from shared.runs.inputs import pin_inputs
+from shared.runs.quotas import check_queued
 from shared.settings import Settings
 
 
@@ -40,11 +42,14 @@ class Request:
     labels: dict[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     retry_of: UUID | None = None
+    not_before: datetime | None = None  #: with a time zone
+    schedule_id: UUID | None = None
 
     def digest(self) -> str:
         """Equal for equal requests."""
-        body = [self.kind, self.spec.model_dump(mode="json"), self.pool, self.priority, self.labels]
+        body: list[Any] = [self.kind, self.spec.model_dump(mode="json"), self.pool, self.priority, self.labels]
         body += [str(self.retry_of)] if self.retry_of else []
+        body += [self.not_before.timestamp()] if self.not_before else []
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -53,7 +58,9 @@ _EVENT = text(
     WITH told AS (
         INSERT INTO run_events (run_id, seq, attempt, type, data)
         VALUES (:id, 1, 1, 'state', '{{"state": "queued"}}')
-    ) SELECT pg_notify('{RUNS_CHANNEL}', concat_ws(' ', CAST(:id AS text), 1, 'queued', CAST(:pool AS text)))
+    )
+    SELECT max_queued, pg_notify('{RUNS_CHANNEL}', concat_ws(' ', CAST(:id AS text), 1, 'queued', CAST(:pool AS text)))
+    FROM projects WHERE id = :project
     """  # noqa: S608 - constant
 )
 
@@ -62,7 +69,7 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
     """Queue a run and return its id; the same id for a repeated idempotency key.
 
     Raises `UserError` for an unknown kind or pool, `NotFound` or `NotReady` for an input, `Conflict` for a taken
-    name or an idempotency key that was used for something else.
+    name or an idempotency key that was used for something else, `QuotaExceeded` for one queued run too many.
     """
     kind = kind_named(request.kind)
     pool = settings.pool(request.pool or kind.pool)
@@ -80,13 +87,17 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
         pool=pool.name,
         priority=request.priority,
         retry_of=request.retry_of,
+        not_before=request.not_before,
+        schedule_id=request.schedule_id,
         state=RunState.QUEUED,
         event_seq=1,
         traceparent=current_traceparent(),
     )
     session.add(run)
     session.flush()
-    session.execute(_EVENT, {"id": run.id, "pool": pool.name})
+    told = session.execute(_EVENT, {"id": run.id, "pool": pool.name, "project": caller.project_id}).one()
+    if told.max_queued is not None:
+        check_queued(session, caller.project_id)
     if kind.makes == "dataset":
         _name(session, caller, run.id, "datasets", request.spec)
     elif kind.makes == "model":

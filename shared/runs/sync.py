@@ -101,7 +101,7 @@ def change(
 
 
 def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: float) -> Mapping[str, Any] | None:
-    """Take a run whose message came. None: another delivery has it, or it is not to be run any more.
+    """Take a run whose message came. None: another delivery has it, its pool is paused, or it is over.
 
     A message may be faster than its dispatcher's commit: the row then still reads `queued` and is locked, and the
     update waits for the commit. If the dispatcher died instead, the row is taken as it is.
@@ -111,10 +111,30 @@ def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: fl
         run_id,
         RunState.RUNNING,
         attempt=attempt,
-        guard=_WANTED,
+        guard=f"{_WANTED} AND NOT EXISTS (SELECT 1 FROM pool_controls WHERE name = runs.pool AND paused)",  # noqa: S608 - constants
         worker=worker,
         lease_s=lease_s,
     )
+
+
+_DISPATCHED = text(
+    f"""
+    WITH changed AS (
+        UPDATE runs SET state = 'dispatched', event_seq = event_seq + 1, {_SETS[RunState.DISPATCHED]}
+        WHERE id = ANY(:ids) AND state = 'queued' RETURNING id, event_seq, attempt, pool
+    ), told AS (
+        INSERT INTO run_events (run_id, seq, attempt, type, data)
+        SELECT id, event_seq, attempt, 'state', '{{"state": "dispatched"}}' FROM changed
+    )
+    SELECT count(*), count(pg_notify('{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, 'dispatched', pool))) FROM changed
+    """  # noqa: S608 - built from constants of this module
+)
+
+
+def dispatched(session: Session, run_ids: Sequence[UUID]) -> int:
+    """Move many queued runs, which the caller has locked, along the edge to `dispatched`. Returns how many."""
+    moved: int = session.execute(_DISPATCHED, {"ids": list(run_ids)}).one()[0]
+    return moved
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,10 @@ ALTER TABLE runs
 CREATE INDEX runs_by_schedule ON runs (schedule_id, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (project_id, state, id);
 CREATE INDEX runs_by_label ON runs USING gin (labels jsonb_path_ops);
+DROP INDEX runs_queued;
+CREATE INDEX runs_queued ON runs (pool, project_id, kind, (- priority), GREATEST(queued_at, not_before), id)
+    WHERE state = 'queued';
+CREATE INDEX runs_ended ON runs (pool, finished_at) WHERE finished_at IS NOT NULL AND started_at IS NOT NULL;
 CREATE INDEX runs_by_failure ON runs (project_id, error_signature) WHERE error_signature IS NOT NULL;
 
 ALTER TABLE run_events ADD COLUMN xid XID8 DEFAULT pg_current_xact_id() NOT NULL;

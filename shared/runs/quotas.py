@@ -1,0 +1,65 @@
+"""What a project may use. Slots are counted where runs are sent (`order.py`), queued runs and GPU hours here."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from shared.errors import QuotaExceeded
+from shared.settings import Settings
+
+_LOCK = text("SELECT max_queued FROM projects WHERE id = :project FOR NO KEY UPDATE")
+_QUEUED = text(
+    "SELECT count(*) FROM (SELECT 1 FROM runs WHERE project_id = :project AND state = 'queued' LIMIT :limit) AS queued"
+)
+_GPU_HOURS = text(
+    """
+    WITH limited AS (
+        SELECT id, gpu_hours_per_day FROM projects WHERE gpu_hours_per_day IS NOT NULL
+    ), used AS (
+        SELECT runs.id, runs.project_id FROM runs
+        WHERE runs.pool = ANY(:pools) AND runs.finished_at > now() - interval '1 day' AND runs.started_at IS NOT NULL
+            AND runs.project_id IN (SELECT id FROM limited)
+        UNION ALL
+        SELECT runs.id, runs.project_id FROM runs
+        WHERE runs.pool = ANY(:pools) AND runs.finished_at IS NULL AND runs.started_at IS NOT NULL
+            AND runs.project_id IN (SELECT id FROM limited)
+    ), spans AS (
+        SELECT used.project_id, event.data ->> 'state' AS state, event.at AS since,
+            coalesce(lead(event.at) OVER (PARTITION BY used.id ORDER BY event.seq), now()) AS until
+        FROM used JOIN run_events AS event ON event.run_id = used.id AND event.type = 'state'
+    ), hours AS (
+        SELECT project_id, sum(extract(epoch FROM until - GREATEST(since, now() - interval '1 day'))) / 3600 AS hours
+        FROM spans WHERE state = 'running' AND until > now() - interval '1 day' GROUP BY project_id
+    )
+    SELECT limited.id FROM limited LEFT JOIN hours ON hours.project_id = limited.id
+    WHERE coalesce(hours.hours, 0) >= limited.gpu_hours_per_day
+    """
+)
+
+
+def check_queued(session: Session, project_id: UUID) -> None:
+    """After a run was added: raises `QuotaExceeded` if the project now has more queued runs than it may.
+
+    Whoever adds one to a project with a limit waits here for the others, so that they are counted.
+    """
+    limit = session.execute(_LOCK, {"project": project_id}).scalar_one()
+    if limit is None:
+        return
+    if session.execute(_QUEUED, {"project": project_id, "limit": limit + 1}).scalar_one() > limit:
+        raise QuotaExceeded(
+            f"The project may have {limit} queued runs, and has them.",
+            remedy="Wait until some have started, cancel some, or ask an operator for a higher `max_queued`.",
+        )
+
+
+def out_of_gpu_hours(session: Session, settings: Settings) -> Sequence[UUID]:
+    """Projects that used up their `gpu_hours_per_day` within the last 24 hours.
+
+    An hour is an hour of a run in the state `running` in a pool whose resource class is `gpu`.
+    """
+    pools = [pool.name for pool in settings.pools if pool.resource_class == "gpu"]
+    if not pools:
+        return []
+    return session.execute(_GPU_HOURS, {"pools": pools}).scalars().all()
