@@ -6,9 +6,10 @@ Everything has the prefix `FAULTLINE_`, but for the three names that Celery user
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UserError
@@ -23,6 +24,39 @@ class Pool(BaseModel):
     lead: int = Field(1, ge=0, le=1000)
     #: what a slot of it is; hours of a `gpu` slot count towards a project's `gpu_hours_per_day`
     resource_class: Literal["cpu", "gpu"] = "cpu"
+
+
+class S3(BaseModel):
+    """How an S3 store is reached; what is not set here is read from the usual `AWS_*` variables."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoint: str | None = None
+    public_endpoint: str | None = None  #: for links handed to clients, where they know the store by another address
+    region: str | None = None
+    path_style: bool = True  #: bucket in the path (MinIO, SeaweedFS, Ceph), not in the host name
+    allow_http: bool = False  #: without TLS keys and files can be read on the way
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "S3":
+        for name, url in (("s3_endpoint", self.endpoint), ("s3_public_endpoint", self.public_endpoint)):
+            if url is None:
+                continue
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+                raise ValueError(f"{name} must be https://host, without credentials")
+            if parts.scheme == "http" and not self.allow_http:
+                raise ValueError(f"{name} is not encrypted; set FAULTLINE_S3_ALLOW_HTTP=true if that is meant")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("s3_access_key_id and s3_secret_access_key belong together")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """With the secret readable, for a process of our own; never for a log."""
+        secret = self.secret_access_key.get_secret_value() if self.secret_access_key else None
+        return self.model_dump() | {"secret_access_key": secret}
 
 
 _POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]
@@ -41,6 +75,13 @@ class Settings(BaseSettings):
     result_backend: str | None = Field(None, validation_alias="CELERY_RESULT_BACKEND")
     always_eager: bool = Field(False, validation_alias="CELERY_ALWAYS_EAGER")
     artifact_store_url: str
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    s3_region: str | None = None
+    s3_path_style: bool = True
+    s3_allow_http: bool = False
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
 
     # -- the life of a run
     pools: list[Pool] = Field(default_factory=lambda: list(_POOLS), min_length=1)
@@ -114,6 +155,7 @@ class Settings(BaseSettings):
     def _consistent(self) -> "Settings":
         if self.lease_s < 3 * self.heartbeat_s:
             raise ValueError("lease_s must be at least three heartbeats (3 x heartbeat_s)")
+        _ = self.s3  # its own rules hold from the start
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):
             raise ValueError("pools: names must differ")
@@ -124,6 +166,11 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"worker_pools: {', '.join(sorted(unknown))} not among pools ({', '.join(names)})")
         return self
+
+    @property
+    def s3(self) -> S3:
+        """How the store is reached, if it is S3."""
+        return S3(**{name: getattr(self, f"s3_{name}") for name in S3.model_fields})
 
     @property
     def direct_url(self) -> str:

@@ -71,7 +71,7 @@ def build(settings: Settings) -> FastAPI:
     app.state.parts = Parts(
         settings=settings,
         engine=engine,
-        store=ArtifactStore(settings.artifact_store_url),
+        store=ArtifactStore(settings.artifact_store_url, settings.s3),
         hub=hub,
         access=access,
         signer=signer,

@@ -1,5 +1,5 @@
 """Files by key, in a folder, in memory or in S3, behind one class."""
 
-from shared.artifacts.store import ArtifactStore, Stored
+from shared.artifacts.store import ArtifactStore, Listed, Stored
 
-__all__ = ["ArtifactStore", "Stored"]
+__all__ = ["ArtifactStore", "Listed", "Stored"]

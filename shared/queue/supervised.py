@@ -53,6 +53,7 @@ def supervise(
         "task_id": claimed.task_id,
         "row": {key: claimed.row[key] for key in ("spec", "spec_version", "inputs", "traceparent")},
         "store_url": runtime.settings.artifact_store_url,
+        "s3": runtime.settings.s3.plain(),
         "prefix": claimed.prefix,
         "workdir": str(workdir),
         "checkpoint": asdict(checkpoint) if checkpoint else None,

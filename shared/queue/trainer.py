@@ -20,6 +20,7 @@ from shared.queue import wire
 from shared.queue.bodies import call_body
 from shared.queue.registry import resolve
 from shared.runs.reporter import RunReporter
+from shared.settings import S3
 
 _FLUSH_S = 0.1
 _PR_SET_PDEATHSIG = 1
@@ -82,7 +83,7 @@ def run_job(job: dict[str, Any], orders: BinaryIO, messages: BinaryIO) -> None:
             job["kind"],
             job["row"],
             reporter,
-            ArtifactStore(job["store_url"]),
+            ArtifactStore(job["store_url"], S3(**job["s3"])),
             job["prefix"],
             Path(job["workdir"]),
             Stored(**job["checkpoint"]) if job["checkpoint"] else None,
