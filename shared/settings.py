@@ -107,6 +107,19 @@ class Settings(BaseSettings):
     step_time_limit_s: float = Field(120.0, gt=0)
     step_max_retries: int = Field(5, ge=0)
 
+    # -- how long things are kept, in days; 0: for ever
+    keep_sent_steps_days: float = Field(7.0, ge=0)
+    keep_idempotency_keys_days: float = Field(7.0, ge=0)  #: at least one day, so that a late repeat finds its key
+    keep_progress_days: float = Field(7.0, ge=0)  #: progress events of ended runs; the last one stays
+    keep_logs_days: float = Field(30.0, ge=0)
+    keep_spent_files_days: float = Field(1.0, ge=0)  #: of ended runs: checkpoints, files of lost attempts
+    keep_uploads_days: float = Field(30.0, ge=0)
+    keep_deleted_projects_days: float = Field(30.0, ge=0)
+    #: a file without a row is removed when it is older; longer than any upload may take
+    gc_grace_s: float = Field(86_400.0, gt=0)
+    gc_interval_s: float = Field(3600.0, gt=0)
+    step_retry_days: float = Field(3.0, gt=0)  #: a step that fails again and again is given up after so long
+
     # -- a worker
     #: two workers of one name would share a row; on a cluster it is the pod's name
     worker_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", min_length=1)
@@ -155,6 +168,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> "Settings":
         if self.lease_s < 3 * self.heartbeat_s:
             raise ValueError("lease_s must be at least three heartbeats (3 x heartbeat_s)")
+        if 0 < self.keep_idempotency_keys_days < 1:
+            raise ValueError("keep_idempotency_keys_days must be 0 (for ever) or at least 1")
         _ = self.s3  # its own rules hold from the start
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):

@@ -3,6 +3,7 @@
 from sqlalchemy import Engine, text
 
 from services.api import loops
+from services.api.gc import start_collecting
 from shared.db.session import make_engine, transaction
 from shared.observability import metrics
 from shared.queue.app import Sender
@@ -36,6 +37,7 @@ def main() -> None:
         count(engine)
         over.wait(settings.reaper_interval_s)
 
+    start_collecting(settings, over)
     loops.loop(over, once)
 
 

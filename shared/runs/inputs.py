@@ -16,7 +16,8 @@ from shared.errors import NotFound, NotReady
 
 
 def pin_inputs(session: Session, project_id: UUID, spec: Spec) -> dict[str, Any]:
-    """Files of everything that `spec` names. A model brings its dataset along.
+    """Files of everything that `spec` names. A model brings its dataset along. What is named cannot be deleted before
+    the end of this transaction; afterwards the run that reads it stands in the way.
 
     Raises `NotFound` for an id that this project does not have, `NotReady` for one that is still being made.
     """
@@ -48,7 +49,8 @@ def _meta(annotation: Any) -> tuple[Any, ...]:
 
 
 def _uploads(session: Session, project_id: UUID, ids: list[UUID]) -> dict[str, Any]:
-    rows = session.scalars(select(Upload).where(Upload.project_id == project_id, Upload.id.in_(ids))).all()
+    query = select(Upload).where(Upload.project_id == project_id, Upload.id.in_(ids))
+    rows = session.scalars(query.with_for_update(read=True, key_share=True)).all()
     missing = set(ids) - {row.id for row in rows}
     if missing:
         raise NotFound(f"There is no upload {min(missing)} in this project.", remedy="Send the file first.")
@@ -61,7 +63,10 @@ def _uploads(session: Session, project_id: UUID, ids: list[UUID]) -> dict[str, A
 def _made(session: Session, project_id: UUID, type_: RefType, ref: UUID) -> dict[str, Any]:
     table: type[Dataset] | type[Model] = Dataset if type_ == "dataset" else Model
     found: Any = session.execute(
-        select(table, Run).join(Run, Run.id == table.run_id).where(table.project_id == project_id, table.id == ref)
+        select(table, Run)
+        .join(Run, Run.id == table.run_id)
+        .where(table.project_id == project_id, table.id == ref)
+        .with_for_update(read=True, key_share=True, of=table)
     ).one_or_none()
     if found is None:
         raise NotFound(f"There is no {type_} {ref} in this project.")
