@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from shared.contracts.states import EDGES, TERMINAL, RunState  # noqa: E402 - the root is on the path first
+from shared.contracts.states import BEGINNINGS, EDGES, TERMINAL, RunState  # noqa: E402 - the root is on the path first
 
 BEGIN, END = "<!-- states: made by .ci/diagram.py -->\n", "<!-- end of states -->"
 
@@ -14,7 +14,7 @@ BEGIN, END = "<!-- states: made by .ci/diagram.py -->\n", "<!-- end of states --
 def diagram() -> str:
     """Mermaid text. The two ends that every open state has are said in words below it."""
     ends = {RunState.CANCELLED, RunState.QUARANTINED}
-    lines = ["```mermaid", "stateDiagram-v2", "    direction LR", f"    [*] --> {RunState.QUEUED}"]
+    lines = ["```mermaid", "stateDiagram-v2", "    direction LR", *(f"    [*] --> {state}" for state in BEGINNINGS)]
     lines += [
         f"    {source} --> {target}"
         for source, targets in EDGES.items()

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     cancel_grace_s: float = Field(4.0, gt=0, le=600)  #: between asking a body to stop and killing it
     checkpoint_grace_s: float = Field(25.0, gt=0, le=3600)  #: the same on preemption and pause
     max_crashes: int = Field(3, ge=1, le=100)  #: lost leases before a run is quarantined
+    #: waited for what a run needs and is away, with growing pauses, since its last checkpoint: then it fails
+    dependency_away_s: float = Field(3600.0, ge=0)
     dispatch_timeout_s: float = Field(15.0, gt=0, le=3600)  #: unclaimed and no longer in the broker: lost
     dispatch_stale_s: float = Field(900.0, gt=0)  #: unclaimed although in the broker: sent again
     dispatch_poll_s: float = Field(1.0, gt=0, le=60)

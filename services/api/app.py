@@ -7,6 +7,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from services.api import (
+    batches,
     diagnostics,
     entities,
     files,
@@ -40,6 +41,7 @@ MODULES = (
     entities,
     runs,
     lifecycle,
+    batches,
     files,
     projects,
     principals,

@@ -1,6 +1,7 @@
 """What can be asked of a run that exists: cancel, pause, resume; retry and clone, which make a new one."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
@@ -9,13 +10,15 @@ from sqlalchemy.orm import Session
 from services.api.audit import audit
 from services.api.deps import EditorDep, IdempotencyKey, PartsDep
 from services.api.submissions import checked
-from services.api.views import find_run, run_view
+from services.api.views import find_run, run_views
+from shared.contracts.batches import BATCH, Policy
 from shared.contracts.kinds import kind_named
-from shared.contracts.lifecycle import CloneRequest, merged
+from shared.contracts.lifecycle import CloneRequest, RetryRequest, merged
 from shared.contracts.views import RunView
 from shared.db.models import Run
 from shared.db.session import transaction
-from shared.runs.again import old_spec, retry
+from shared.runs.again import batch_requests, old_spec, retry
+from shared.runs.batch import submit_batch
 from shared.runs.cancel import request_cancel
 from shared.runs.pause import request_pause, resume
 from shared.runs.submit import Request, submit
@@ -38,7 +41,7 @@ class Change:
         self.parts.after_submit()
         self._response.headers["Location"] = f"/v1/runs/{run_id}"
         with transaction(self.parts.engine) as session:
-            return run_view(session.get_one(Run, run_id))
+            return run_views(session, [session.get_one(Run, run_id)])[0]
 
 
 ChangeDep = Annotated[Change, Depends()]
@@ -74,10 +77,12 @@ def resume_run(change: ChangeDep) -> RunView:
 
 
 @router.post("/{run_id}/retry", status_code=202)
-def retry_run(change: ChangeDep, key: IdempotencyKey = None) -> RunView:
-    """Run again, as a new run, what has failed, was cancelled or quarantined."""
+def retry_run(change: ChangeDep, body: RetryRequest | None = None, key: IdempotencyKey = None) -> RunView:
+    """Run again, as a new run, what has failed, was cancelled or quarantined; of a batch what did not succeed."""
+    everything = body is not None and body.everything
     with transaction(change.parts.engine) as session:
-        new = retry(session, change.parts.settings, change.identity, change.find(session), key)
+        old = change.find(session)
+        new = retry(session, change.parts.settings, change.identity, old, key, everything=everything)
         audit(session, change.identity, "run.retry", change.run_id, new=new)
     return change.answer(new)
 
@@ -87,14 +92,34 @@ def clone_run(body: CloneRequest, change: ChangeDep, key: IdempotencyKey = None)
     """Submit a run like this one, edited. A run that makes a dataset or a model needs another name."""
     with transaction(change.parts.engine) as session:
         old = change.find(session)
-        request = Request(
-            old.kind,
-            checked(kind_named(old.kind).spec, merged(old_spec(old).model_dump(mode="json"), body.spec)),
-            body.pool or old.pool,
-            old.priority if body.priority is None else body.priority,
-            old.labels if body.labels is None else body.labels,
-            key,
-        )
-        new = submit(session, change.parts.settings, change.identity, request)
+        new = _clone(session, change, old, body, key)
         audit(session, change.identity, "run.clone", change.run_id, new=new)
     return change.answer(new)
+
+
+def _clone(session: Session, change: Change, old: Run, body: CloneRequest, key: str | None) -> UUID:
+    settings, caller = change.parts.settings, change.identity
+    if old.kind != BATCH:
+        asked = Request(old.kind, old_spec(old), old.pool, old.priority, old.labels, key)
+        return submit(session, settings, caller, _edited(asked, body))
+    return submit_batch(
+        session,
+        settings,
+        caller,
+        [_edited(replace(request, retry_of=None), body) for _child, request in batch_requests(session, old)],
+        cast(Policy, old.policy),
+        labels=old.labels if body.labels is None else body.labels,
+        priority=old.priority if body.priority is None else body.priority,
+        key=key,
+    )
+
+
+def _edited(asked: Request, body: CloneRequest) -> Request:
+    spec = checked(kind_named(asked.kind).spec, merged(asked.spec.model_dump(mode="json"), body.spec))
+    return replace(
+        asked,
+        spec=spec,
+        pool=body.pool or asked.pool,
+        priority=asked.priority if body.priority is None else body.priority,
+        labels=asked.labels if body.labels is None else body.labels,
+    )

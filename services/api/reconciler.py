@@ -7,6 +7,7 @@ from services.api.gc import start_collecting
 from shared.db.session import make_engine, transaction
 from shared.observability import metrics
 from shared.queue.app import Sender
+from shared.runs.parents import sweep
 from shared.runs.reaper import reap_once
 
 _COUNTS = text(
@@ -34,6 +35,7 @@ def main() -> None:
 
     def once() -> None:
         reap_once(engine, settings, sender.depth)
+        sweep(engine, settings)
         count(engine)
         over.wait(settings.reaper_interval_s)
 

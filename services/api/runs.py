@@ -12,12 +12,13 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.api.deps import After, Limit, PartsDep, SessionDep, ViewerDep
-from services.api.views import find_run, page_of, run_view
+from services.api.views import find_run, page_of, run_view, run_views
 from shared.contracts.pools import WaitView
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
 from shared.db.models import Artifact, Run, RunMetric
 from shared.db.session import transaction
+from shared.runs.parents import count_children
 from shared.runs.reporter import MAX_METRIC_NAMES
 from shared.runs.waiting import explain, wait_sentence
 
@@ -43,14 +44,15 @@ def list_runs(
     if cursor is not None:
         query = query.where(Run.id < cursor)
     rows = session.scalars(query).all()
-    return page_of(rows, [run_view(run) for run in rows], limit)
+    return page_of(rows, run_views(session, rows), limit)
 
 
 @router.get("/{run_id}")
 def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> RunView:
     """One run, and why it waits if it does."""
     run = find_run(session, identity.project_id, run_id)
-    return run_view(run, wait_sentence(session, parts.settings, run))
+    children = count_children(session, [run_id])[run_id] if run.policy is not None else None
+    return run_view(run, wait_sentence(session, parts.settings, run), children)
 
 
 @router.get("/{run_id}/wait")

@@ -9,14 +9,15 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import RunState
-from shared.contracts.views import Page, Progress, RunView
+from shared.contracts.views import ChildCounts, Page, Progress, RunView
 from shared.db.models import Run
 from shared.errors import NotFound
+from shared.runs.parents import count_children
 
 T = TypeVar("T")
 
 
-def run_view(run: Run, wait_reason: str | None = None) -> RunView:
+def run_view(run: Run, wait_reason: str | None = None, children: ChildCounts | None = None) -> RunView:
     """One run."""
     return RunView(
         id=run.id,
@@ -48,8 +49,15 @@ def run_view(run: Run, wait_reason: str | None = None) -> RunView:
         worker=run.worker,
         cause=run.cause,
         error_signature=run.error_signature,
+        children=children,
         envelope=Envelope.model_validate(run.envelope) if run.envelope else None,
     )
+
+
+def run_views(session: Session, runs: Sequence[Run]) -> list[RunView]:
+    """Several runs, with the counts of those that are parents."""
+    counts = count_children(session, [run.id for run in runs if run.policy is not None])
+    return [run_view(run, children=counts.get(run.id)) for run in runs]
 
 
 def find_run(session: Session, project_id: UUID, run_id: UUID) -> Run:

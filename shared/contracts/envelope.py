@@ -15,6 +15,8 @@ class ErrorInfo(View):
     message: str
     remedy: str
     error_id: str
+    cause: str | None = None  #: one of `Cause`; a later release may know more
+    where: str | None = None  #: innermost function of our own code, if the error came out of one
 
 
 class Envelope(View):
@@ -29,6 +31,7 @@ class Envelope(View):
     stage_seconds: dict[str, float] = Field(default_factory=dict)
     result: dict[str, Any] | None = None
     error: ErrorInfo | None = None
+    partial: dict[str, Any] | None = None  #: what the children of a parent did although it did not succeed
 
     @model_validator(mode="after")
     def _result_or_error(self) -> "Envelope":

@@ -8,11 +8,17 @@ from shared.contracts.base import Contract
 from shared.contracts.views import LabelKey, LabelValue
 
 
+class RetryRequest(Contract):
+    """How to retry; may be left out."""
+
+    everything: bool = False  #: of a batch: also the runs that succeeded
+
+
 class CloneRequest(Contract):
     """The same run once more, edited: what is left out stays as it was.
 
-    `spec` is merged into the old one (RFC 7396: objects are merged, null removes a field and so brings its default
-    back); an object whose `type` changes is replaced whole.
+    `spec` (of a batch: of each of its runs) is merged into the old one as RFC 7396 says: objects are merged, null
+    removes a field and so brings its default back. An object whose `type` changes is replaced whole.
     """
 
     spec: dict[str, Any] = Field(default_factory=dict)

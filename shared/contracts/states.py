@@ -20,6 +20,9 @@ class RunState(StrEnum):
 
 TERMINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.QUARANTINED})
 
+#: A run begins in the queue, a parent on its children.
+BEGINNINGS = (RunState.QUEUED, RunState.WAITING)
+
 _ENDS = frozenset({RunState.CANCELLED, RunState.QUARANTINED})
 
 EDGES: dict[RunState, frozenset[RunState]] = {

@@ -44,6 +44,24 @@ class SubmitRequest(Contract):
     not_before: AwareDatetime | None = None  #: do not start earlier
 
 
+class ChildCounts(View):
+    """How the children of a parent stand."""
+
+    total: int
+    waiting: int = 0  #: to be started
+    running: int = 0
+    paused: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    quarantined: int = 0
+
+    @property
+    def open(self) -> int:
+        """Those that have not ended."""
+        return self.waiting + self.running + self.paused
+
+
 class RunView(View):
     """One run."""
 
@@ -70,6 +88,7 @@ class RunView(View):
     worker: str | None
     cause: str | None = None  #: of a failed or quarantined run: which kind of trouble it was
     error_signature: str | None = None  #: equal for failures of one family
+    children: ChildCounts | None = None  #: of a parent
     envelope: Envelope | None
 
 

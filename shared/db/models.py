@@ -118,6 +118,8 @@ class Run(Base):
     state: Mapped[str]
     attempt: Mapped[int] = mapped_column(server_default=text("1"))  #: also the fencing number
     crashes: Mapped[int] = mapped_column(server_default=text("0"))
+    #: waited for what was away, since the last checkpoint
+    away_s: Mapped[float] = mapped_column(server_default=text("0"))
     worker: Mapped[str | None]
     lease_expires_at: Mapped[datetime | None]
     fraction: Mapped[float] = mapped_column(server_default=text("0"))
@@ -162,6 +164,7 @@ class Run(Base):
             "runs_open", "pool", "state", postgresql_include=["queued_at"], postgresql_where=text("finished_at IS NULL")
         ),
         Index("runs_by_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("runs_by_retry", "retry_of", postgresql_where=text("retry_of IS NOT NULL")),
         Index("runs_by_schedule", "schedule_id", "id", postgresql_where=text("schedule_id IS NOT NULL")),
         Index("runs_by_state", "project_id", "state", "id"),
         Index("runs_by_label", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),

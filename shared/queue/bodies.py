@@ -8,7 +8,7 @@ import structlog
 from shared.artifacts import ArtifactStore, Stored
 from shared.contracts.stored import read_spec
 from shared.errors import Fatal, Retryable
-from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
+from shared.queue.outcome import Away, Failed, Outcome, Stopped, Succeeded
 from shared.queue.registry import RunFunction
 from shared.runs.body import RunArtifacts, RunStopped
 from shared.runs.errors import error_info
@@ -38,7 +38,7 @@ def call_body(
         return Stopped(reporter.stop_reason)
     except Retryable as error:
         _log.warning("a dependency is away; the run is tried again", exc_info=error)
-        return Crashed(error.message, error.delay_s)
+        return Away(error.message, error.delay_s)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a body raises becomes a failed run
         info = error_info(error)
         _log.exception("the run failed", error_id=info.error_id)

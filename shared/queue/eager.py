@@ -25,10 +25,13 @@ class Eager:
             self._run_queued()
 
     def _run_queued(self) -> None:
+        """Depth first: what a run leads to comes before the run that was queued behind it."""
         while True:
             taken = take_all(self._runtime.engine)
             for kind, run_id, attempt in taken:
                 self._app.tasks[kind].apply(args=(str(run_id), attempt), task_id=f"{run_id}:{attempt}")
+                if relay_once(self._runtime.engine, self._apply_step):
+                    self._run_queued()
             if not relay_once(self._runtime.engine, self._apply_step) and not taken:
                 return
 

@@ -15,14 +15,16 @@ from sqlalchemy import text
 
 from shared.artifacts import Stored
 from shared.contracts.base import storable
+from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope
 from shared.contracts.kinds import KINDS
-from shared.db.session import transaction
+from shared.db.session import AWAY, transaction
+from shared.errors import Retryable
 from shared.observability import metrics
 from shared.observability.logs import bound_ids
 from shared.observability.tracing import span
 from shared.queue.inline import run_inline
-from shared.queue.outcome import Claimed, Crashed, Outcome, RunFailed, Stopped, checked, settle
+from shared.queue.outcome import Away, Claimed, Crashed, Outcome, RunFailed, Stopped, checked, settle
 from shared.queue.registry import RUN_BODIES, resolve
 from shared.queue.runtime import Runtime
 from shared.queue.supervised import supervise
@@ -32,6 +34,7 @@ from shared.runs.reporter import News, RunReporter, StopReason
 from shared.runs.runlog import RunLog
 
 _log = structlog.get_logger(__name__)
+_RETRY_S = 1.0
 _CHECKPOINT = text(
     "SELECT key, size_bytes, sha256 FROM artifacts WHERE run_id = :id AND role = 'checkpoint' AND attempt < :attempt "
     "ORDER BY attempt DESC, step DESC LIMIT 1"
@@ -130,9 +133,12 @@ def _body(
         if body.mode == "supervised":
             return supervise(runtime, claimed, body, reporter, log, checkpoint, workdir, killer.set_target)
         return run_inline(runtime, claimed, resolve(body.target), reporter, log, checkpoint, workdir)
+    except (Retryable, *AWAY) as error:
+        _log.warning("what the attempt needs is away", exc_info=error)
+        return Away(f"{type(error).__name__}: {storable(str(error)[:200])}", getattr(error, "delay_s", _RETRY_S))
     except Exception as error:  # noqa: BLE001 - the boundary: a crash is told at once, not when the lease has ended
         _log.exception("the attempt could not be carried out")
-        return Crashed(f"{type(error).__name__}: {storable(str(error)[:200])}")
+        return Crashed(f"{type(error).__name__}: {storable(str(error)[:200])}", Cause.BUG)
 
 
 def _newest_checkpoint(runtime: Runtime, claimed: Claimed) -> Stored | None:

@@ -10,15 +10,15 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.states import RunState
 from shared.db.models import Run
 from shared.db.session import AWAY, transaction
 from shared.queue.runtime import Runtime
-from shared.runs import sync
-from shared.runs.errors import CANCELLED, named_cause
+from shared.runs import setback, sync
+from shared.runs.errors import cancelled, named_cause
 from shared.runs.keeper import write_news
-from shared.runs.reaper import give_back
 from shared.runs.reporter import News, StopReason
 
 _log = structlog.get_logger(__name__)
@@ -53,13 +53,21 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Crashed:
-    """Its process died, or a dependency was away: another attempt may do better."""
+    """Its process died: another attempt may do better. `what` ends a sentence."""
 
-    cause: str
-    delay_s: float = 0.0
+    what: str
+    cause: Cause
 
 
-Outcome = Succeeded | Failed | Stopped | Crashed
+@dataclass(frozen=True)
+class Away:
+    """Something that the body needs is away: another attempt, later, may find it there."""
+
+    what: str
+    delay_s: float
+
+
+Outcome = Succeeded | Failed | Stopped | Crashed | Away
 
 
 @dataclass(frozen=True)
@@ -103,22 +111,30 @@ def checked(outcome: Outcome, limit_bytes: int) -> Outcome:
         try:
             size = len(orjson.dumps(outcome.result))
         except TypeError as error:
-            return Failed(named_cause("NotStorable", f"The result is no JSON: {error}", _NOT_STORABLE))
+            return Failed(_not_storable(f"The result is no JSON: {error}"))
         if size > limit_bytes:
             return Failed(
                 named_cause(
                     "ResultTooLarge",
                     f"The result has {size} bytes, the limit is {limit_bytes}.",
                     "A body returns keys and figures; it puts arrays into artifacts.",
+                    Cause.TOO_LARGE,
                 )
             )
     if isinstance(outcome, Stopped) and outcome.reason == "time_limit":
         return Failed(
             named_cause(
-                "TimeLimit", "The run took longer than its kind may.", "Ask for less at once, or raise the limit."
+                "TimeLimit",
+                "The run took longer than its kind may.",
+                "Ask for less at once, or raise the limit (FAULTLINE_KIND_LIMITS_S).",
+                Cause.TIME_LIMIT,
             )
         )
     return outcome
+
+
+def _not_storable(message: str) -> ErrorInfo:
+    return named_cause("NotStorable", message, _NOT_STORABLE, Cause.BUG)
 
 
 def settle(
@@ -147,7 +163,7 @@ def settle(
             if isinstance(outcome, Failed) and outcome.error.type == "NotStorable":
                 raise
             _log.exception("the database refuses the end of the attempt as it is")
-            news, outcome = News(), Failed(named_cause("NotStorable", str(error.__cause__ or error), _NOT_STORABLE))
+            news, outcome = News(), Failed(_not_storable(str(error.__cause__ or error)))
 
 
 def _write(
@@ -163,7 +179,10 @@ def _write(
         return "lost", None
     if isinstance(outcome, Crashed):
         run = session.get_one(Run, run_id, with_for_update=True)
-        return give_back(session, runtime.settings, run, outcome.cause, delay_s=outcome.delay_s), None
+        return setback.crashed(session, runtime.settings, run, outcome.what, outcome.cause), None
+    if isinstance(outcome, Away):
+        run = session.get_one(Run, run_id, with_for_update=True)
+        return setback.put_off(session, runtime.settings, run, outcome.what, outcome.delay_s), None
     if isinstance(outcome, Stopped) and outcome.reason == "preempt":
         return ("preempted" if sync.preempt(session, run_id, attempt) else "lost"), None
     if isinstance(outcome, Stopped) and outcome.reason == "pause":
@@ -171,7 +190,7 @@ def _write(
             return "lost", None
         return session.get_one(Run, run_id, populate_existing=True).state, None
     if isinstance(outcome, Stopped):
-        to, final = RunState.CANCELLED, Failed(named_cause(*CANCELLED))
+        to, final = RunState.CANCELLED, Failed(cancelled())
         envelope = claimed.envelope(final, stage_seconds)
     else:
         to = RunState.SUCCEEDED if isinstance(outcome, Succeeded) else RunState.FAILED

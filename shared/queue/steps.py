@@ -11,6 +11,8 @@ from shared.db.session import transaction
 from shared.observability.logs import bound_ids
 from shared.queue.registry import STEP_BODIES, step_task
 from shared.queue.runtime import Runtime
+from shared.runs import batch as _batch  # noqa: F401 - the kind of parent that every worker moves on
+from shared.runs import parents
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +51,13 @@ def clean_up(args: dict[str, Any], runtime: Runtime) -> None:
     gone = [key for key in stored if key not in kept]
     runtime.store.delete(gone)
     _log.info("cleaned up", files_removed=len(gone), files_kept=len(kept))
+
+
+@step_task(parents.STEP)
+def advance_parent(args: dict[str, Any], runtime: Runtime) -> None:
+    """A child of a parent has ended: the parent decides, ends or waits on."""
+    with transaction(runtime.engine) as session:
+        parents.advance(session, UUID(args["run_id"]))
 
 
 @step_task("run.forget_progress")

@@ -4,6 +4,7 @@ group in the end. Knows no SQL; the keeper beside it does the talking.
 
 import os
 import selectors
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,18 +15,22 @@ import orjson
 import structlog
 
 from shared.artifacts import Stored
+from shared.contracts.base import storable
+from shared.contracts.causes import Cause
 from shared.queue import wire
+from shared.queue.memory import MemoryWatch
 from shared.queue.outcome import Claimed, Crashed, Outcome, Stopped
 from shared.queue.registry import RunBody
 from shared.queue.runtime import Runtime
 from shared.queue.trainers import Trainer
-from shared.runs.reporter import RunReporter
+from shared.runs.reporter import RunReporter, StopReason
 from shared.runs.runlog import RunLog
 
 _log = structlog.get_logger(__name__)
 _WAIT_S = 0.1
 #: A body that prints without a line end fills no memory.
 _LINE_BYTES = 65_536
+_SAID = 200
 #: Read at a time, so that an endless log does not keep the orders waiting.
 _BLOCKS = 16
 
@@ -41,6 +46,7 @@ def supervise(
     on_start: Callable[[Callable[[], None]], None],
 ) -> Outcome:
     """Run the body of `claimed` in a trainer. `on_start` receives the function that kills it."""
+    memory = MemoryWatch()
     trainer = runtime.trainers.new()
     on_start(trainer.kill)
     job = {
@@ -67,7 +73,7 @@ def supervise(
     finally:
         status = trainer.close()
     _log.info("trainer ended", trainer_pid=trainer.pid, status=status)
-    return watch.outcome or _unexplained(status, reporter)
+    return watch.outcome or unexplained(status, reporter.stop_reason, memory.killed(), watch.last_line)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -75,13 +81,23 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _unexplained(status: int, reporter: RunReporter) -> Outcome:
+def unexplained(status: int, stop_reason: StopReason | None, out_of_memory: bool, last_line: str) -> Outcome:
     """The process ended without a last message: because we killed it, or because something else did."""
-    if reporter.stop_reason is not None:
-        return Stopped(reporter.stop_reason)
-    if status == -9:
-        return Crashed("its process was killed (signal 9; out of memory is the usual cause)")
-    return Crashed(f"its process ended by signal {-status}" if status < 0 else f"its process exited with {status}")
+    if stop_reason is not None:
+        return Stopped(stop_reason)
+    if status == -signal.SIGKILL and out_of_memory:
+        return Crashed("the kernel killed its process because there was no memory left (SIGKILL)", Cause.OUT_OF_MEMORY)
+    if status < 0:
+        return Crashed(f"its process was killed by {_name(-status)} (signal {-status})", Cause.KILLED_BY_SIGNAL)
+    said = f" after saying: {last_line}" if last_line else ""
+    return Crashed(f"its process exited with {status}{said}", Cause.BUG)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "an unnamed signal"
 
 
 class _Watch:
@@ -89,6 +105,7 @@ class _Watch:
 
     def __init__(self, trainer: Trainer, claimed: Claimed, reporter: RunReporter, log: RunLog) -> None:
         self.outcome: Outcome | None = None
+        self.last_line = ""  #: printed, not logged: the end of a traceback, if it came to that
         self._trainer = trainer
         self._ids = {"run_id": str(claimed.run_id), "attempt": claimed.attempt, "task_id": claimed.task_id}
         self._reporter = reporter
@@ -164,4 +181,5 @@ class _Watch:
     def _wrapped(self, line: bytes) -> bytes:
         """What a library printed, as a log line with ids."""
         text = line[:_LINE_BYTES].decode("utf-8", "replace")
+        self.last_line = storable(text.strip()[:_SAID]) or self.last_line
         return orjson.dumps({"event": text, "level": "info", "logger": "output", **self._ids, "trace_id": None})

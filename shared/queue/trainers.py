@@ -5,8 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -31,16 +32,28 @@ class Trainer:
     messages: int
     log: int
     ended: "Ended"
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _closed: bool = False
 
     def kill(self) -> None:
-        """End the process and everything it started."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        """End the process and everything it started. Does nothing once it is closed.
+
+        A forked trainer has no group for a moment: then it has started nothing yet, and is killed by itself.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> int:
         """After the end: free the descriptors and return the exit status (negative: the signal)."""
         self.kill()
         status = self.ended.status(self.pid)
+        with self._lock:
+            self._closed = True
         for descriptor in (self.pidfd, self.orders, self.messages, self.log):
             with suppress(OSError):
                 os.close(descriptor)

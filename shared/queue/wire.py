@@ -8,7 +8,7 @@ import orjson
 from shared.artifacts import Stored
 from shared.contracts.envelope import ErrorInfo
 from shared.contracts.views import MetricPoint, Progress
-from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
+from shared.queue.outcome import Away, Failed, Outcome, Stopped, Succeeded
 from shared.runs.body import Put
 from shared.runs.reporter import News
 
@@ -47,9 +47,9 @@ def unpack_outcome(message: dict[str, Any]) -> Outcome:
     body = message["body"]
     if message["outcome"] == "Failed":
         return Failed(ErrorInfo.model_validate(body))
-    kinds: dict[str, type[Succeeded | Stopped | Crashed]] = {
+    kinds: dict[str, type[Succeeded | Stopped | Away]] = {
         "Succeeded": Succeeded,
         "Stopped": Stopped,
-        "Crashed": Crashed,
+        "Away": Away,
     }
     return kinds[message["outcome"]](**body)

@@ -1,5 +1,6 @@
 """Pause is a request, as cancel is: what nobody runs is set aside at once; what runs is asked to checkpoint and stop,
 and is set aside when its attempt has. A paused run holds no slot. It goes on as a new attempt from its last checkpoint.
+A parent stays `waiting`: it holds no slot anyway; its children rest.
 """
 
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.contracts.states import TERMINAL, RunState
 from shared.db.models import Run
 from shared.errors import Conflict
-from shared.runs import sync
+from shared.runs import parents, sync
 
 _IDLE = [RunState.QUEUED, RunState.DISPATCHED]
 _ASK = text("UPDATE runs SET pause_requested_at = coalesce(pause_requested_at, now()) WHERE id = :id")
@@ -25,6 +26,10 @@ def request_pause(session: Session, run_id: UUID) -> None:
     session.execute(_ASK, {"id": run_id})
     if run.state in _IDLE:
         sync.change(session, run_id, RunState.PAUSED, only_from=_IDLE, reason="asked to pause", crashed=0)
+    elif run.state == RunState.WAITING:
+        for child in parents.open_children(session, run_id):
+            if child.cancel_requested_at is None:
+                request_pause(session, child.id)
 
 
 def resume(session: Session, run_id: UUID) -> None:
@@ -43,9 +48,13 @@ def resume(session: Session, run_id: UUID) -> None:
             step=1,
             crashed=0,
             delay_s=0.0,
+            away_s=0.0,
         )
     else:
         session.execute(_WITHDRAW, {"id": run_id})
+    if run.state == RunState.WAITING:
+        for child in parents.open_children(session, run_id):
+            resume(session, child.id)
 
 
 def _open(session: Session, run_id: UUID, wanted: str) -> Run:

@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
+from shared.contracts.causes import Cause
 from shared.contracts.states import RunState
 from shared.db.models import Run
 from shared.db.session import transaction
 from shared.observability import metrics
 from shared.runs import sync
-from shared.runs.errors import failure
+from shared.runs.setback import crashed
 from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -40,38 +41,11 @@ def _lost_leases(session: Session, settings: Settings) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for run in runs:
-        reason = give_back(session, settings, run, f"its worker {run.worker} was lost", guard=_EXPIRED)
+        what = f"its worker '{run.worker}' was lost"
+        reason = crashed(session, settings, run, what, Cause.LOST_NODE, guard=_EXPIRED)
         metrics.REAPED.labels("lease").inc()
         _log.warning("lease expired", run_id=str(run.id), attempt=run.attempt, worker=run.worker, outcome=reason)
     return len(runs)
-
-
-def give_back(
-    session: Session, settings: Settings, run: Run, cause: str, *, guard: str = "", delay_s: float = 0.0
-) -> str:
-    """After a crash: another attempt, or quarantine when the run has crashed too often and is still wanted."""
-    if run.crashes + 1 < settings.max_crashes or run.cancel_requested_at is not None:
-        sync.requeue(
-            session,
-            run.id,
-            attempt=run.attempt,
-            only_from=[RunState.RUNNING],
-            reason=cause,
-            crashed=True,
-            delay_s=max(delay_s, 0.0 if run.crashes == 0 else min(60.0, 2.0**run.crashes)),
-            guard=guard,
-        )
-        return "queued"
-    envelope = failure(
-        run,
-        (
-            "Quarantined",
-            f"The run crashed {run.crashes + 1} times; the last time {cause}.",
-            "Look at its log, mend the cause, and submit it again.",
-        ),
-    )
-    sync.finish(session, run.id, RunState.QUARANTINED, envelope, attempt=run.attempt, guard=guard)
-    return "quarantined"
 
 
 _OVERDUE = "dispatched_at < now() - make_interval(secs => :timeout_s)"

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
@@ -15,9 +15,10 @@ from shared.contracts.kinds import kind_named
 from shared.contracts.specs import Spec, TrainingSpec
 from shared.contracts.states import RunState
 from shared.db.listen import RUNS_CHANNEL
-from shared.db.models import IdempotencyKey, Run
+from shared.db.models import Run
 from shared.errors import Conflict
 from shared.observability.tracing import current_traceparent
+from shared.runs import idempotency
 from shared.runs.inputs import pin_inputs
 from shared.runs.quotas import check_queued
 from shared.settings import Settings
@@ -44,6 +45,7 @@ class Request:
     retry_of: UUID | None = None
     not_before: datetime | None = None  #: with a time zone
     schedule_id: UUID | None = None
+    parent_id: UUID | None = None
 
     def digest(self) -> str:
         """Equal for equal requests."""
@@ -73,7 +75,8 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
     """
     kind = kind_named(request.kind)
     pool = settings.pool(request.pool or kind.pool)
-    if request.idempotency_key and (before := _replayed(session, caller, request)):
+    key = request.idempotency_key
+    if key and (before := idempotency.replayed(session, caller.project_id, key, request.digest())):
         return before
     run = Run(
         id=uuid7(),
@@ -89,6 +92,7 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
         retry_of=request.retry_of,
         not_before=request.not_before,
         schedule_id=request.schedule_id,
+        parent_id=request.parent_id,
         state=RunState.QUEUED,
         event_seq=1,
         traceparent=current_traceparent(),
@@ -102,34 +106,9 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
         _name(session, caller, run.id, "datasets", request.spec)
     elif kind.makes == "model":
         _name(session, caller, run.id, "models", request.spec)
-    if request.idempotency_key:
-        session.add(
-            IdempotencyKey(
-                project_id=caller.project_id,
-                key=request.idempotency_key,
-                request_sha256=request.digest(),
-                run_id=run.id,
-            )
-        )
+    if key:
+        idempotency.remember(session, caller.project_id, key, request.digest(), run.id)
     return run.id
-
-
-def _replayed(session: Session, caller: Caller, request: Request) -> UUID | None:
-    lock = f"{caller.project_id}:{request.idempotency_key}"
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:lock, 0))"), {"lock": lock})
-    found = session.scalars(
-        select(IdempotencyKey).where(
-            IdempotencyKey.project_id == caller.project_id, IdempotencyKey.key == request.idempotency_key
-        )
-    ).one_or_none()
-    if found is None:
-        return None
-    if found.request_sha256 != request.digest():
-        raise Conflict(
-            "This Idempotency-Key was used for a different request.",
-            remedy="Send a new key with a new request, and the old key only with the old one.",
-        )
-    return found.run_id
 
 
 def _name(session: Session, caller: Caller, run_id: UUID, table: str, spec: Spec) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import EDGES, TERMINAL, RunState
 from shared.contracts.views import MetricPoint, Progress
@@ -21,7 +22,8 @@ from shared.db.listen import RUNS_CHANNEL
 from shared.db.models import Run
 from shared.runs import outbox
 from shared.runs.body import Put
-from shared.runs.errors import CANCELLED, failure
+from shared.runs.errors import cancelled, failure
+from shared.runs.signature import signature
 
 _FROM = {state: sorted(source for source, targets in EDGES.items() if state in targets) for state in RunState}
 
@@ -34,7 +36,7 @@ _SETS = {
     RunState.QUEUED: "attempt = attempt + :step, crashes = crashes + :crashed, worker = NULL, "
     "lease_expires_at = NULL, queued_at = CASE WHEN :step = 0 THEN queued_at ELSE now() END, "
     "not_before = CASE WHEN :delay_s > 0 THEN now() + make_interval(secs => :delay_s) ELSE not_before END, "
-    "pause_requested_at = NULL",
+    "pause_requested_at = NULL, away_s = away_s + :away_s",
     RunState.PREEMPTED: "lease_expires_at = NULL, worker = NULL",
     RunState.PAUSED: "lease_expires_at = NULL, worker = NULL, crashes = crashes + :crashed",
     RunState.WAITING: "lease_expires_at = NULL, worker = NULL",
@@ -43,7 +45,10 @@ _SETS = {
 _PROGRESS_KEPT_S = 3600.0
 #: Nobody has asked for its end or its rest.
 _WANTED = "AND cancel_requested_at IS NULL AND pause_requested_at IS NULL"
-_END = "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb)"
+_END = (
+    "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb), cause = :cause, "
+    "error_signature = :signature"
+)
 
 
 @lru_cache(maxsize=64)
@@ -201,6 +206,31 @@ def tell(session: Session, run_id: UUID, attempt: int, type_: str, data: dict[st
     return True
 
 
+_LAST_TOLD = text(
+    "SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress' "
+    "AND at > clock_timestamp() - make_interval(secs => :quiet_s) LIMIT 1"
+)
+_TELL_WAITING = text(
+    """
+    WITH told AS (
+        UPDATE runs SET event_seq = event_seq + :loud, fraction = greatest(fraction, :fraction), stage = :stage,
+            stage_current = coalesce(:current, stage_current), stage_total = :total
+        WHERE id = :id AND state = 'waiting' RETURNING id, event_seq, attempt
+    )
+    INSERT INTO run_events (run_id, seq, attempt, type, data)
+    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM told WHERE :loud = 1
+    """
+)
+
+
+def tell_waiting(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float) -> None:
+    """Write the progress of a waiting parent; as an event only if the last one is older than `quiet_s`."""
+    values = progress.model_dump(exclude={"eta_seconds"})
+    recent = quiet_s > 0 and session.execute(_LAST_TOLD, {"id": run_id, "quiet_s": quiet_s}).first() is not None
+    data = orjson.dumps(progress.model_dump()).decode()
+    session.execute(_TELL_WAITING, {"id": run_id, "data": data, "loud": 0 if recent else 1, **values})
+
+
 _POINTS = text(
     """
     INSERT INTO run_metrics (run_id, attempt, name, step, value)
@@ -232,6 +262,8 @@ def add_metrics(session: Session, run_id: UUID, attempt: int, points: Sequence[M
 
 
 _HELD = text("SELECT 1 FROM runs WHERE id = :id AND attempt = :attempt AND state = 'running' FOR UPDATE")
+#: An outage before this checkpoint is over and done with.
+_MOVED_ON = text("UPDATE runs SET away_s = 0 WHERE id = :id AND away_s > 0")
 _PUT = text(
     """
     INSERT INTO artifacts (id, run_id, attempt, role, name, step, key, size_bytes, sha256, content_type)
@@ -246,6 +278,8 @@ def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put])
     """Make files exist. False: the claim is lost and they never do."""
     if session.execute(_HELD, {"id": run_id, "attempt": attempt}).first() is None:
         return False
+    if any(put.role == "checkpoint" for put in puts):
+        session.execute(_MOVED_ON, {"id": run_id})
     for put in puts:
         if put.role != "log" and not tell(
             session, run_id, attempt, "artifact", {"name": put.name, "role": put.role, "size": put.stored.size_bytes}
@@ -284,9 +318,16 @@ def finish(
     attempt: int | None = None,
     only_from: Sequence[RunState] | None = None,
     guard: str = "",
+    tell_parent: bool = True,
 ) -> bool:
-    """End a run: state, envelope, event and the clean-up step in one commit. False: it was not there to be ended."""
-    reason = envelope.error.message if envelope.error else None
+    """End a run: state, envelope, event and the steps that follow in one commit. False: it was not there to be ended.
+
+    `tell_parent=False` is for a parent that ends its own children and looks at them itself.
+    """
+    error = envelope.error
+    troubled = error is not None and to in {RunState.FAILED, RunState.QUARANTINED}
+    cause = (error.cause or Cause.BUG) if error and troubled else None
+    own = error is not None and cause not in {None, Cause.CHILDREN}  #: a parent's trouble is that of its children
     row = change(
         session,
         run_id,
@@ -294,14 +335,19 @@ def finish(
         attempt=attempt,
         only_from=only_from,
         guard=guard,
-        reason=reason,
+        reason=error.message if error else None,
         envelope=envelope.model_dump_json(),
+        cause=cause,
+        signature=signature(envelope.kind, error) if error and own else None,
     )
     if row is None:
         return False
     left = session.execute(_LEFT, {"id": run_id}).one()
     args = {"run_id": str(run_id)}
-    if left.checkpoints or row["attempt"] > 1 or to != RunState.SUCCEEDED:
+    if row["parent_id"] is not None and tell_parent:
+        outbox.put(session, "parent.advance", {"run_id": str(row["parent_id"])}, traceparent=row["traceparent"])
+    ran = row["started_at"] is not None
+    if ran and (left.checkpoints or row["attempt"] > 1 or to != RunState.SUCCEEDED):
         outbox.put(session, "run.cleanup", args, traceparent=row["traceparent"])
     if left.progress:
         outbox.put(session, "run.forget_progress", args, traceparent=row["traceparent"], delay_s=_PROGRESS_KEPT_S)
@@ -318,6 +364,7 @@ def requeue(
     same_attempt: bool = False,
     crashed: bool = False,
     delay_s: float = 0.0,
+    away_s: float = 0.0,
     guard: str = "",
 ) -> bool:
     """Back to the queue: a new attempt, unless nobody ever claimed this one. What is to be cancelled ends instead, what
@@ -336,13 +383,14 @@ def requeue(
         step=0 if same_attempt else 1,
         crashed=int(crashed),
         delay_s=delay_s,
+        away_s=away_s,
     )
     if row is not None:
         return True
     run = session.get_one(Run, run_id, populate_existing=True)
     place: dict[str, Any] = {"attempt": attempt, "only_from": only_from, "guard": guard}
     if run.cancel_requested_at is not None:
-        return finish(session, run_id, RunState.CANCELLED, failure(run, CANCELLED), **place)
+        return finish(session, run_id, RunState.CANCELLED, failure(run, cancelled()), **place)
     if run.pause_requested_at is not None:
         paused = change(session, run_id, RunState.PAUSED, reason=reason, crashed=int(crashed), **place)
         return paused is not None

@@ -24,7 +24,7 @@ from shared.contracts.specs import (
 )
 from shared.contracts.views import EventView, MetricPoint, Progress
 from shared.queue import wire
-from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
+from shared.queue.outcome import Away, Failed, Outcome, Stopped, Succeeded
 from shared.runs.body import Put
 from shared.runs.reporter import News
 from shared.version import VERSION
@@ -54,7 +54,7 @@ def record() -> dict[str, Any]:
         [MetricPoint(name="loss", step=1, value=0.25, attempt=1)],
         [Put("model.bin", "artifact", Stored("k", 1, "d"), "application/octet-stream")],
     )
-    outcomes: list[Outcome] = [Succeeded({"a": 1}), Failed(_ERROR), Stopped("cancel"), Crashed("cause", 1.0)]
+    outcomes: list[Outcome] = [Succeeded({"a": 1}), Failed(_ERROR), Stopped("cancel"), Away("cause", 1.0)]
     lines = [wire.pack_news(news), *(wire.pack_outcome(outcome) for outcome in outcomes)]
     at = datetime(2026, 1, 2, tzinfo=UTC)
     event = EventView(run_id=_ID, seq=1, attempt=1, type="state", at=at, data={"state": "queued"})

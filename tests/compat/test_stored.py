@@ -92,7 +92,7 @@ def test_what_a_release_stored_is_read_by_this_one(path: Path) -> None:
         "Succeeded",
         "Failed",
         "Stopped",
-        "Crashed",
+        "Away",
     ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.artifacts import Stored
 from shared.contracts.views import Progress
 from shared.queue import wire
-from shared.queue.outcome import Crashed, Failed, Outcome, Stopped, Succeeded
+from shared.queue.outcome import Away, Failed, Outcome, Stopped, Succeeded
 from shared.runs.body import Put
 from shared.runs.errors import named_cause
 from shared.runs.reporter import News, RunReporter
@@ -98,7 +98,7 @@ def test_news_survive_the_pipe() -> None:
         Succeeded({"a": 1}),
         Failed(named_cause("T", "m", "r")),
         Stopped("preempt"),
-        Crashed("why", 2.0),
+        Away("why", 2.0),
     ],
 )
 def test_outcomes_survive_the_pipe(outcome: Outcome) -> None:

@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from shared.contracts.base import View
 from shared.contracts.kinds import KINDS, Kind
 from shared.contracts.specs import Spec
-from shared.errors import UserError
+from shared.errors import StoreAway, TooLarge, UserError
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
 
 
@@ -25,6 +26,8 @@ class CountSpec(Spec):
     crashes: int = 1
     fail_at: int | None = None
     fail_with_nul: bool = False
+    raises: Literal["memory", "large", "away", "exit", "segv"] | None = None  #: at `fail_at`, instead of a UserError
+    away_times: int = 1000  #: so many attempts find a dependency away
 
 
 class Counted(View):
@@ -56,7 +59,9 @@ def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Count
             os.kill(os.getpid(), signal.SIGKILL)
         if spec.fail_at == step and spec.fail_with_nul:
             raise ValueError("a\x00b \ud800")
-        if spec.fail_at == step:
+        if spec.fail_at == step and spec.raises is not None:
+            _trouble(spec)
+        elif spec.fail_at == step:
             raise UserError("the body was told to fail", remedy="Do not tell it to.")
         time.sleep(spec.step_s)
         note(spec.journal, f"step {step}")
@@ -66,6 +71,19 @@ def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Count
     artifacts.put("count.txt", str(spec.steps).encode(), "text/plain")
     note(spec.journal, "end")
     return Counted(steps=spec.steps, began_at=began_at)
+
+
+def _trouble(spec: CountSpec) -> None:
+    if spec.raises == "memory":
+        raise MemoryError
+    if spec.raises == "large":
+        raise TooLarge
+    if spec.raises == "exit":
+        raise SystemExit("the body has had enough")
+    if spec.raises == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if sum(line.startswith("start") for line in Path(spec.journal).read_text().splitlines()) <= spec.away_times:
+        raise StoreAway(f"the store at {spec.journal} is away")
 
 
 def _crashes_so_far(journal: str) -> int:

@@ -104,10 +104,12 @@ CREATE INDEX schedules_due ON schedules (next_at) WHERE enabled;
 ALTER TABLE runs
     ADD COLUMN policy TEXT,
     ADD COLUMN schedule_id UUID REFERENCES schedules (id) ON DELETE SET NULL,
+    ADD COLUMN away_s DOUBLE PRECISION DEFAULT 0 NOT NULL,
     ADD COLUMN pause_requested_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN cause TEXT,
     ADD COLUMN error_signature TEXT;
 
+CREATE INDEX runs_by_retry ON runs (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX runs_by_schedule ON runs (schedule_id, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX runs_by_state ON runs (project_id, state, id);
 CREATE INDEX runs_by_label ON runs USING gin (labels jsonb_path_ops);
