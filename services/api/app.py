@@ -7,9 +7,11 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from services.api import (
+    actions,
     batches,
     diagnostics,
     entities,
+    failures,
     files,
     keys,
     lifecycle,
@@ -42,6 +44,8 @@ MODULES = (
     runs,
     lifecycle,
     batches,
+    actions,
+    failures,
     files,
     projects,
     principals,

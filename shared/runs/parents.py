@@ -19,7 +19,7 @@ from shared.db.listen import RUNS_CHANNEL
 from shared.db.models import Run
 from shared.db.session import transaction
 from shared.observability.tracing import current_traceparent
-from shared.runs import outbox, sync
+from shared.runs import outbox
 from shared.settings import Settings
 
 #: Where parents stand in counts by pool; no worker serves it.
@@ -124,11 +124,36 @@ _ASKED = text(
 _NOTICEABLE = 0.005
 
 
+_LAST_TOLD = text(
+    "SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress' "
+    "AND at > clock_timestamp() - make_interval(secs => :quiet_s) LIMIT 1"
+)
+_TELL_WAITING = text(
+    """
+    WITH told AS (
+        UPDATE runs SET event_seq = event_seq + :loud, fraction = greatest(fraction, :fraction), stage = :stage,
+            stage_current = coalesce(:current, stage_current), stage_total = :total
+        WHERE id = :id AND state = 'waiting' RETURNING id, event_seq, attempt
+    )
+    INSERT INTO run_events (run_id, seq, attempt, type, data)
+    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM told WHERE :loud = 1
+    """
+)
+
+
+def _tell(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float) -> None:
+    """Write the progress of a waiting parent; as an event only if the last one is older than `quiet_s`."""
+    values = progress.model_dump(exclude={"eta_seconds"})
+    recent = quiet_s > 0 and session.execute(_LAST_TOLD, {"id": run_id, "quiet_s": quiet_s}).first() is not None
+    data = orjson.dumps(progress.model_dump()).decode()
+    session.execute(_TELL_WAITING, {"id": run_id, "data": data, "loud": 0 if recent else 1, **values})
+
+
 def tell(session: Session, parent: Run, *, quiet_s: float = 1.0) -> None:
     """Write how far the children of a waiting parent are; as an event if the last one is older than `quiet_s`."""
     row = session.execute(_STANDING, {"id": parent.id, "pool": PARENTS_POOL, "late_s": 0.0}).one()
     progress = Progress(fraction=float(row.fraction), stage="children", current=row.ended, total=row.total)
-    sync.tell_waiting(session, parent.id, progress, quiet_s=quiet_s)
+    _tell(session, parent.id, progress, quiet_s=quiet_s)
 
 
 def sweep(engine: Engine, settings: Settings) -> int:
@@ -143,7 +168,7 @@ def sweep(engine: Engine, settings: Settings) -> int:
         rows = session.execute(_STANDING, values).all()
         for row in rows:
             if float(row.fraction) - row.told >= _NOTICEABLE:
-                sync.tell_waiting(
+                _tell(
                     session,
                     row.id,
                     Progress(fraction=float(row.fraction), stage="children", total=row.total),
