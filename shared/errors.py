@@ -51,6 +51,19 @@ class Conflict(UserError):
     status_code = 409
 
 
+class Stale(UserError):
+    """What was to be changed is not any more as it was seen."""
+
+    status_code = 412
+    remedy = "Read it again, and send the request with its new ETag if the change is still wanted."
+
+
+class Unsupported(UserError):
+    """The body is of a kind that this route does not read."""
+
+    status_code = 415
+
+
 class NotReady(Conflict):
     """The input is still being made, or making it did not succeed."""
 

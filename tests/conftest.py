@@ -15,7 +15,6 @@ from services.cli.stack.engines import postgres, valkey
 from shared.db.migrate import upgrade
 from shared.db.session import make_engine, transaction
 from shared.runs.submit import Caller
-from shared.settings import Settings
 from tests.support.platform import API_KEY, Platform, environment_for, settings_from
 
 
@@ -73,19 +72,28 @@ def make_platform(tmp_path: Path, postgres_url: str, migrated_template: str, bro
         database = environment.pop("FAULTLINE_DATABASE_URL", "") or _create(postgres_url, migrated_template)
         broker = environment.pop("CELERY_BROKER_URL", broker_url)
         redis.Redis(unix_socket_path=urlsplit(broker_url).path).flushall()
-        values = environment_for(tmp_path, database, broker, **environment)
-        with settings_from(values) as settings:
-            platform = _platform(tmp_path, values, settings)
-        made.append(platform)
-        return platform
+        made.append(_platform(tmp_path, environment_for(tmp_path, database, broker, **environment)))
+        return made[-1]
 
     yield make
     for platform in made:
         platform.end()
 
 
-def _platform(folder: Path, values: dict[str, str], settings: Settings) -> Platform:
-    engine = make_engine(settings.database_url, pool_size=5)
+@pytest.fixture(scope="module")
+def shared_platform(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, migrated_template: str, broker_url: str
+) -> Iterator[Platform]:
+    """One for all tests of a module that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("platform")
+    platform = _platform(folder, environment_for(folder, _create(postgres_url, migrated_template), broker_url))
+    yield platform
+    platform.end()
+
+
+def _platform(folder: Path, values: dict[str, str]) -> Platform:
+    with settings_from(values) as settings:
+        engine = make_engine(settings.database_url, pool_size=5)
     with transaction(engine) as session:
         row = session.connection().exec_driver_sql("SELECT principal_id, project_id FROM api_keys").one()
     return Platform(folder, values, settings, engine, Caller(row.principal_id, row.project_id))

@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from services.api import (
     actions,
     batches,
     diagnostics,
     entities,
+    events,
     failures,
     files,
     keys,
     lifecycle,
     members,
+    openapi,
     pools,
     principals,
     problems,
@@ -28,8 +32,12 @@ from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
 from services.api.access.signing import Signer
 from services.api.deps import DATA_EDITOR, Parts
+from services.api.edge import Edge
+from services.api.etags import Tagged
 from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed, UploadsNeedAKey
+from services.api.ready import Probe
+from services.api.strict import strict
 from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
 from shared.queue.eager import Eager
@@ -41,6 +49,7 @@ MODULES = (
     diagnostics,
     submissions,
     entities,
+    events,
     runs,
     lifecycle,
     batches,
@@ -53,6 +62,11 @@ MODULES = (
     keys,
     pools,
 )
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of the route's function: stable, and a name for a method of a generated client."""
+    return route.name
 
 
 def build(settings: Settings) -> FastAPI:
@@ -70,10 +84,18 @@ def build(settings: Settings) -> FastAPI:
         yield
         hub.stop()
         engine.dispose()
+        app.state.probe.close()
         if eager is not None:
             eager.close()
 
-    app = FastAPI(title="Faultline", version=VERSION, lifespan=lifespan)
+    app = FastAPI(
+        title="Faultline",
+        version=VERSION,
+        lifespan=lifespan,
+        dependencies=[Depends(strict)],
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
     app.state.parts = Parts(
         settings=settings,
         engine=engine,
@@ -83,6 +105,7 @@ def build(settings: Settings) -> FastAPI:
         signer=signer,
         after_submit=eager.run_everything if eager is not None else lambda: None,
     )
+    app.state.probe = Probe(settings.database_url)
     problems.install(app)
     for module in MODULES:
         app.include_router(module.router)
@@ -90,5 +113,8 @@ def build(settings: Settings) -> FastAPI:
         BodyLimit, body_limit_bytes=settings.body_limit_bytes, upload_limit_bytes=settings.upload_limit_bytes
     )
     app.add_middleware(UploadsNeedAKey, check=lambda request: DATA_EDITOR.check(access.identify(request)))
+    app.add_middleware(Tagged)
     app.add_middleware(Observed)
+    app.add_middleware(Edge)
+    app.openapi = cache(lambda: openapi.describe(app))  # type: ignore[method-assign]
     return app

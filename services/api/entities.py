@@ -1,20 +1,22 @@
 """Datasets and models: what runs made, by id or by name."""
 
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
-from services.api.deps import After, Limit, SessionDep, ViewerDep
-from services.api.views import page_of
+from services.api.deps import SessionDep, ViewerDep
+from services.api.search import Paging, PagingDep, begins, holds
 from shared.contracts.states import RunState
 from shared.contracts.views import DatasetView, ModelView, Page
 from shared.db.models import Dataset, Model, Run
 from shared.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["datasets and models"])
+LEAN = [load_only(Run.state, Run.envelope)]  #: of the run, all that is shown
 
 
 def _result(run: Run) -> dict[str, Any] | None:
@@ -69,14 +71,44 @@ def _one(session: Session, query: Select[Any, Run], table: type[Dataset] | type[
     return row
 
 
+State = Annotated[list[RunState] | None, Query(max_length=16, description="Of the run that makes it.")]
+Text = Annotated[
+    str | None,
+    Query(min_length=1, max_length=200, description="Text in the name, taken literally, or how the id begins."),
+]
+
+
+@dataclass(frozen=True)
+class EntityFilter:
+    """Which datasets or models; all that is given must hold."""
+
+    state: State = None
+    q: Text = None
+
+
+Wanted = Annotated[EntityFilter, Depends()]
+
+
+def _page(
+    session: Session, query: Select[Any, Run], table: type[Dataset] | type[Model], wanted: EntityFilter, paging: Paging
+) -> tuple[list[Any], str | None]:
+    """Rows of one page, and the cursor of the next."""
+    of = [table.__tablename__, asdict(wanted)]
+    if wanted.state:
+        query = query.where(Run.state.in_(sorted(set(wanted.state))))
+    if wanted.q is not None:
+        query = query.where(holds(wanted.q, table.name) | begins(table.id, wanted.q))
+    query = query.where(*paging.beyond(table.id, of)).order_by(paging.sorted(table.id)).limit(paging.limit + 1)
+    rows = list(session.execute(query.options(*LEAN)).all())
+    more = len(rows) > paging.limit
+    return rows[: paging.limit], paging.next_cursor(rows[paging.limit - 1][0].id, of) if more else None
+
+
 @router.get("/datasets")
-def list_datasets(
-    session: SessionDep, identity: ViewerDep, cursor: After = None, limit: Limit = 50
-) -> Page[DatasetView]:
-    """Newest first."""
-    query = _datasets(identity.project_id).order_by(Dataset.id.desc()).limit(limit + 1)
-    rows = session.execute(query.where(Dataset.id < cursor) if cursor else query).all()
-    return page_of([dataset for dataset, _ in rows], [_dataset_view(*row) for row in rows], limit)
+def list_datasets(session: SessionDep, identity: ViewerDep, wanted: Wanted, paging: PagingDep) -> Page[DatasetView]:
+    """Datasets of the project that fit all that is asked for, newest first unless said otherwise."""
+    rows, next_cursor = _page(session, _datasets(identity.project_id), Dataset, wanted, paging)
+    return Page(items=[_dataset_view(*row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/datasets/{dataset}")
@@ -86,11 +118,10 @@ def show_dataset(dataset: str, session: SessionDep, identity: ViewerDep) -> Data
 
 
 @router.get("/models")
-def list_models(session: SessionDep, identity: ViewerDep, cursor: After = None, limit: Limit = 50) -> Page[ModelView]:
-    """Newest first."""
-    query = _models(identity.project_id).order_by(Model.id.desc()).limit(limit + 1)
-    rows = session.execute(query.where(Model.id < cursor) if cursor else query).all()
-    return page_of([model for model, _ in rows], [_model_view(*row) for row in rows], limit)
+def list_models(session: SessionDep, identity: ViewerDep, wanted: Wanted, paging: PagingDep) -> Page[ModelView]:
+    """Models of the project that fit all that is asked for, newest first unless said otherwise."""
+    rows, next_cursor = _page(session, _models(identity.project_id), Model, wanted, paging)
+    return Page(items=[_model_view(*row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/models/{model}")

@@ -1,65 +1,40 @@
-"""Carries event rows to everyone who watches: one thread, one connection that listens, one query per tick for all.
+"""Carries event rows to everyone who watches: one thread, one connection that listens, one query per round for all.
 
-A watcher has its own cursor, so replay and live are the same thing: rows with a higher `seq`. One that does not read
-keeps its cursor where it is and is served again later; its queue is bounded and nobody waits for it.
+A watcher has its own place in the rows, so replay and live are the same thing: what lies behind the place. Watchers at
+one place share the query and the bytes; one that does not read keeps its place and nobody waits for it.
 """
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
-from uuid import UUID
+import time
+from collections import defaultdict
+from collections.abc import Sequence
 
-import psycopg2
 import structlog
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
-from shared.contracts.views import EventView
+from services.api.access.identity import still_good
+from services.api.loops import keep_going
+from services.api.news import lag_s
+from services.api.stream import frame
+from services.api.watchers import (
+    Delivery,
+    NewsWatcher,
+    RunWatcher,
+    Watcher,
+    serve_news,
+    serve_runs,
+    still_there,
+)
 from shared.db.listen import RUNS_CHANNEL, Listener
 from shared.db.session import transaction
+from shared.observability import metrics
 
 _log = structlog.get_logger(__name__)
-_QUEUE = 256
-_NEW = text(
-    """
-    SELECT watched.seq AS behind, e.run_id, e.seq, e.attempt, e.type, e.at, e.data
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:seqs AS int[])) AS watched (run_id, seq)
-    CROSS JOIN LATERAL (
-        SELECT * FROM run_events WHERE run_id = watched.run_id AND seq > watched.seq ORDER BY seq LIMIT 200
-    ) AS e ORDER BY watched.run_id, watched.seq, e.seq
-    """
-)
-
-
-@dataclass(eq=False)
-class Watcher:
-    """One open stream. `cursor` and `offered` are written by the hub's thread only, `taken` by the reader only."""
-
-    run_id: UUID
-    cursor: int
-    loop: asyncio.AbstractEventLoop
-    queue: "asyncio.Queue[EventView]" = field(default_factory=asyncio.Queue)
-    offered: int = 0
-    taken: int = 0
-
-    @property
-    def room(self) -> int:
-        """How many events may still be handed over."""
-        return _QUEUE - (self.offered - self.taken)
-
-    def offer(self, events: list[EventView]) -> None:
-        """From the hub's thread: hand over what is new, in order, as far as there is room."""
-        new = [event for event in events if event.seq > self.cursor][: self.room]
-        for event in new:
-            self.offered += 1
-            self.cursor = event.seq
-            self.loop.call_soon_threadsafe(self.queue.put_nowait, event)
-
-    async def next(self) -> EventView:
-        """From the reader: the next event, in order, each once."""
-        event = await self.queue.get()
-        self.taken += 1
-        return event
+#: Rings that come within so short a time share one round; a person does not see the difference.
+_ROUND_S = 0.02
+#: Access that was taken away ends a stream after so long at most.
+_CHECK_S = 2.0
 
 
 class EventHub:
@@ -67,28 +42,42 @@ class EventHub:
 
     def __init__(self, engine: Engine, direct_url: str, poll_s: float) -> None:
         self._engine = engine
-        self._direct_url = direct_url
         self._poll_s = poll_s
         self._watchers: set[Watcher] = set()
         self._lock = threading.Lock()
+        self._open = True
         self._over = threading.Event()
+        self._listener = Listener(direct_url, (RUNS_CHANNEL,))
         self._thread = threading.Thread(target=self._run, name="event hub", daemon=True)
+        self._poll_at_s = 0.0  #: when all watchers are looked at again, rung for or not
+        self._check_at_s = 0.0
 
     def start(self) -> None:
         """Begin to listen."""
         self._thread.start()
 
+    def end_streams(self) -> None:
+        """The process is about to end: close all streams, so that their clients go elsewhere, and open no more."""
+        with self._lock:
+            self._open = False
+            watchers = list(self._watchers)
+        self._deliver([Delivery(watcher.mailbox, b"", last=True) for watcher in watchers])
+
     def stop(self) -> None:
-        """End the thread; open streams end with their connections."""
+        """End the streams and the thread."""
+        self.end_streams()
         self._over.set()
+        self._listener.ring()
         self._thread.join()
 
-    def watch(self, run_id: UUID, after: int) -> Watcher:
-        """Follow a run from the event behind `after`."""
-        watcher = Watcher(run_id, after, asyncio.get_running_loop())
+    def watch(self, watcher: Watcher) -> None:
+        """Follow from the watcher's place on."""
         with self._lock:
             self._watchers.add(watcher)
-        return watcher
+            self._poll_at_s = 0.0
+            if not self._open:
+                watcher.mailbox.close()
+        self._listener.ring()
 
     def forget(self, watcher: Watcher) -> None:
         """The stream is closed."""
@@ -96,30 +85,83 @@ class EventHub:
             self._watchers.discard(watcher)
 
     def _run(self) -> None:
-        with Listener(self._direct_url, (RUNS_CHANNEL,)) as listener:
-            while not self._over.is_set():
-                try:
-                    listener.wait(self._poll_s)
-                    self._serve()
-                except (psycopg2.Error, SQLAlchemyError) as error:
-                    _log.warning("the hub waits for the database", error=str(error)[:300])
-                    self._over.wait(1.0)
+        with self._listener:
+            keep_going("event hub", self._over, self._round)
 
-    def _serve(self) -> None:
+    def _round(self) -> None:
+        """Wait for a ring or for the time to poll, then serve whom it may concern."""
+        rung = self._listener.wait(max(0.0, self._poll_at_s - time.monotonic()))
+        if self._over.is_set():
+            return
+        began_s = time.monotonic()
         with self._lock:
-            watchers = [watcher for watcher in self._watchers if watcher.room > 0]
+            watchers = list(self._watchers)
+            poll = began_s >= self._poll_at_s
+            if poll:
+                self._poll_at_s = began_s + self._poll_s
         if not watchers:
             return
-        by_place: dict[tuple[UUID, int], list[Watcher]] = {}
-        for watcher in watchers:
-            by_place.setdefault((watcher.run_id, watcher.cursor), []).append(watcher)
-        places = list(by_place)
-        values = {"ids": [run_id for run_id, _ in places], "seqs": [cursor for _, cursor in places]}
+        if began_s >= self._check_at_s:
+            self._check_at_s = began_s + _CHECK_S
+            self._check(watchers)
+        concerned = watchers if poll else _rung_for(watchers, rung)
+        if concerned and self._serve(concerned):
+            self._poll_at_s = 0.0  #: some are behind: go on with them at once
+        spent_s = time.monotonic() - began_s
+        if concerned:
+            metrics.HUB_SECONDS.observe(spent_s)
+        self._over.wait(max(0.0, _ROUND_S - spent_s))
+
+    def _serve(self, watchers: Sequence[Watcher]) -> bool:
+        """Hand over what is new; whether somebody who reads has more to come."""
+        able = [watcher for watcher in watchers if watcher.mailbox.room > 0]
         with transaction(self._engine) as session:
-            rows = session.execute(_NEW, values).mappings().all()
-        news: dict[tuple[UUID, int], list[EventView]] = {}
-        for row in rows:
-            news.setdefault((row["run_id"], row["behind"]), []).append(EventView.model_validate(dict(row)))
-        for place, events in news.items():
-            for watcher in by_place[place]:
-                watcher.offer(events)
+            news, runs_behind = serve_runs(session, [each for each in able if isinstance(each, RunWatcher)])
+            self._deliver(news)
+            news, news_behind = serve_news(session, [each for each in able if isinstance(each, NewsWatcher)])
+            self._deliver(news)
+        return runs_behind or news_behind
+
+    def _check(self, watchers: Sequence[Watcher]) -> None:
+        """End the streams of those who may not see them any more, and of runs that are no more."""
+        with transaction(self._engine) as session:
+            good = still_good(session, {watcher.identity.key_id for watcher in watchers})
+            there = still_there(session, {each.run_id for each in watchers if isinstance(each, RunWatcher)})
+            if any(isinstance(watcher, NewsWatcher) for watcher in watchers):
+                metrics.STREAM_LAG_SECONDS.set(lag_s(session))
+        lost = [
+            watcher
+            for watcher in watchers
+            if watcher.identity.key_id not in good or (isinstance(watcher, RunWatcher) and watcher.run_id not in there)
+        ]
+        gone = frame("gone", {"detail": "The access to this stream has ended."})
+        self._deliver([Delivery(watcher.mailbox, gone, last=True) for watcher in lost])
+        for watcher in lost:
+            self.forget(watcher)
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Wake each event loop once, with all that is for it."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[Delivery]] = defaultdict(list)
+        for delivery in deliveries:
+            by_loop[delivery.mailbox.loop].append(delivery)
+        for loop, mine in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_put_all, mine)
+            except RuntimeError as error:  # the loop has ended, and its streams with it
+                _log.info("a loop of streams has ended", error=str(error))
+
+
+def _put_all(deliveries: Sequence[Delivery]) -> None:
+    for delivery in deliveries:
+        if delivery.chunk:
+            delivery.mailbox.put(delivery.chunk)
+        if delivery.last:
+            delivery.mailbox.close()
+
+
+def _rung_for(watchers: Sequence[Watcher], payloads: Sequence[str]) -> list[Watcher]:
+    """Those whom these rings concern: of a run its watchers, of any run those of a project."""
+    if not payloads:
+        return []
+    runs = {payload.partition(" ")[0] for payload in payloads}
+    return [each for each in watchers if isinstance(each, NewsWatcher) or str(each.run_id) in runs]

@@ -33,6 +33,10 @@ class BodyLimit:
             return await self._app(scope, receive, send)
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return await problem(400, "The address holds a NUL character.", "Remove it.")(scope, receive, send)
+        encoding = dict(scope["headers"]).get(b"content-encoding", b"identity").decode("latin-1").lower()
+        if encoding != "identity":  # nothing is unpacked, so nothing can grow
+            answer = problem(415, f"Content-Encoding: {encoding[:40]!r} is not read here.", "Send the body as it is.")
+            return await answer(scope, receive, send)
         upload = scope["path"] == UPLOADS
         limit = self._upload_limit_bytes + 65_536 if upload else self._body_limit_bytes
         declared = dict(scope["headers"]).get(b"content-length", b"0")

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from services.api.edge import edge_headers
 from shared.contracts.views import Problem
 from shared.errors import FaultlineError, Retryable, Unauthorized, UserError
 
@@ -25,6 +26,7 @@ _TITLES = {
     405: "Method not allowed",
     409: "Conflict",
 }
+_TITLES |= {412: "Changed meanwhile", 415: "Unsupported kind of body", 429: "Too many requests"}
 _TITLES |= {413: "Too large", 422: "Not acceptable as it is", 500: "Server error", 503: "Not available now"}
 
 
@@ -98,9 +100,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(FaultlineError)
     @app.exception_handler(DBAPIError)
     @app.exception_handler(Exception)
-    def unforeseen(_request: Request, error: Exception) -> Response:
+    def unforeseen(request: Request, error: Exception) -> Response:
         error_id = uuid4().hex[:12]
         _log.error("request failed", error_id=error_id, exc_info=error)
         return problem(
-            500, "The server failed to answer.", "Please report the error id; it is in the log.", error_id=error_id
+            500,
+            "The server failed to answer.",
+            "Please report the error id; it is in the log.",
+            error_id=error_id,
+            headers=edge_headers(request.scope),
         )

@@ -1,50 +1,33 @@
-"""Runs: list and show; their events, metrics, logs and files."""
+"""Runs: list and show; their metrics, logs and files."""
 
 import math
-from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Query
 from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from services.api.deps import After, Limit, PartsDep, SessionDep, ViewerDep
-from services.api.views import find_run, page_of, run_view, run_views
+from services.api.deps import PartsDep, SessionDep, ViewerDep
+from services.api.search import PagingDep, RunFilterDep, find_runs
+from services.api.views import find_run, run_view, run_views
 from shared.contracts.pools import WaitView
-from shared.contracts.states import TERMINAL, RunState
+from shared.contracts.states import TERMINAL
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
-from shared.db.models import Artifact, Run, RunMetric
-from shared.db.session import transaction
+from shared.db.models import Artifact, RunMetric
 from shared.runs.parents import count_children
 from shared.runs.reporter import MAX_METRIC_NAMES
 from shared.runs.waiting import explain, wait_sentence
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
-LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=20)]
 
 
 @router.get("")
-def list_runs(
-    session: SessionDep,
-    identity: ViewerDep,
-    kind: Annotated[str | None, Query(max_length=60)] = None,
-    state: RunState | None = None,
-    cursor: After = None,
-    limit: Limit = 50,
-) -> Page[RunView]:
-    """Newest first."""
-    query = select(Run).where(Run.project_id == identity.project_id).order_by(Run.id.desc()).limit(limit + 1)
-    if kind is not None:
-        query = query.where(Run.kind == kind)
-    if state is not None:
-        query = query.where(Run.state == state)
-    if cursor is not None:
-        query = query.where(Run.id < cursor)
-    rows = session.scalars(query).all()
-    return page_of(rows, run_views(session, rows), limit)
+def list_runs(session: SessionDep, identity: ViewerDep, wanted: RunFilterDep, paging: PagingDep) -> Page[RunView]:
+    """Runs of the project that fit all that is asked for, newest first unless said otherwise."""
+    rows, next_cursor = find_runs(session, identity.project_id, wanted, paging)
+    return Page(items=run_views(session, rows), next_cursor=next_cursor)
 
 
 @router.get("/{run_id}")
@@ -155,44 +138,3 @@ def artifact_view(row: Artifact) -> ArtifactView:
         content_type=row.content_type,
         created_at=row.created_at,
     )
-
-
-class _Start:
-    """Where a stream begins, and whether anything can still come."""
-
-    def __init__(self, run_id: UUID, after: int, over: bool) -> None:
-        self.run_id = run_id
-        self.after = after
-        self.over = over
-
-
-def start_of_stream(
-    run_id: UUID,
-    parts: PartsDep,
-    identity: ViewerDep,
-    last_event_id: LastEventId = None,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-) -> _Start:
-    """Check the run before the stream opens; the header of a reconnecting browser outweighs the query."""
-    with transaction(parts.engine) as session:
-        run = find_run(session, identity.project_id, run_id)
-        seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-        seen = min(seen, run.event_seq)
-        return _Start(run_id, seen, run.state in TERMINAL and seen >= run.event_seq)
-
-
-@router.get("/{run_id}/events", response_class=EventSourceResponse)
-async def stream_events(
-    parts: PartsDep, start: Annotated[_Start, Depends(start_of_stream)]
-) -> AsyncIterator[ServerSentEvent]:
-    """Everything that happened and happens to the run: `id` is the event's `seq`, and `end` closes the stream."""
-    watcher = parts.hub.watch(start.run_id, start.after)
-    try:
-        over = start.over
-        while not over:
-            event = await watcher.next()
-            yield ServerSentEvent(data=event, event=event.type, id=str(event.seq))
-            over = event.type == "state" and event.data["state"] in TERMINAL
-        yield ServerSentEvent(data={"run_id": str(start.run_id)}, event="end")
-    finally:
-        parts.hub.forget(watcher)

@@ -1,13 +1,15 @@
 """Who am I, who works here, and is this server well."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from sqlalchemy import text
 
 from services.api.deps import PartsDep, SessionDep, ViewerDep
+from services.api.ready import Probe
+from shared.contracts.stream import VersionView
 from shared.contracts.views import MeView, Page, WorkerView
-from shared.db.session import transaction
 from shared.observability import metrics
+from shared.version import VERSION
 
 router = APIRouter(tags=["system"])
 _WORKERS = text(
@@ -48,14 +50,23 @@ def alive() -> str:
 
 
 @router.get("/readyz", response_class=PlainTextResponse)
-def ready(parts: PartsDep) -> str:
-    """The database answers: all that a request needs."""
-    with transaction(parts.engine) as session:
-        session.execute(text("SELECT 1"))
+async def ready(request: Request) -> str:
+    """The database answers within two seconds: all that a request needs. Streams that have trouble show in the metrics:
+    to take a server away from its clients would not help them.
+    """
+    probe: Probe = request.app.state.probe
+    await probe.check()
     return "ok"
 
 
-@router.get("/metrics")
+@router.get("/v1/version")
+def show_version(session: SessionDep, _identity: ViewerDep) -> VersionView:
+    """What runs here: the release, the version of the API, and the revision of the database's schema."""
+    revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+    return VersionView(version=VERSION, api="v1", database_revision=revision)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
 def show_metrics() -> Response:
     """Prometheus exposition of this process."""
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

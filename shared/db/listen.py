@@ -1,5 +1,6 @@
 """Waits for NOTIFY: the doorbell between processes. What happened is read from rows; a lost ring costs one poll."""
 
+import os
 import select
 from types import TracebackType
 
@@ -18,6 +19,7 @@ class Listener:
         self._dsn = make_url(direct_url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._channels = channels
         self._connection: psycopg2.extensions.connection | None = None
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __enter__(self) -> "Listener":
         return self
@@ -26,15 +28,22 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
+        os.close(self._bell)
+
+    def ring(self) -> None:
+        """From any thread: let `wait` return at once."""
+        os.eventfd_write(self._bell, 1)
 
     def wait(self, timeout_s: float) -> list[str]:
-        """Payloads that came, after at most `timeout_s`. Raises `psycopg2.Error` while the server is away."""
+        """Payloads that came, after at most `timeout_s` or a `ring`. Raises `psycopg2.Error` without a server."""
         try:
             connection = self._connected()
             if not connection.notifies:
                 waiting = select.poll()  # select() knows no descriptor beyond 1023
                 waiting.register(connection, select.POLLIN)
-                waiting.poll(timeout_s * 1000)
+                waiting.register(self._bell, select.POLLIN)
+                if any(fd == self._bell for fd, _ in waiting.poll(timeout_s * 1000)):
+                    os.eventfd_read(self._bell)
             connection.poll()
         except psycopg2.Error:
             self._close()

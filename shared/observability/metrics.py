@@ -47,6 +47,14 @@ MIRROR_FAILURES = Counter("faultline_mirror_failures", "Progress or results that
 REQUEST_SECONDS = Histogram(
     "faultline_request_seconds", "API requests.", ["method", "route", "status"], buckets=_LATENCY_S
 )
+WATCHERS = Gauge("faultline_watchers", "Open event streams.", multiprocess_mode="livesum")
+HUB_SECONDS = Histogram("faultline_hub_tick_seconds", "One round of reading for all watchers.", buckets=_LATENCY_S)
+STREAM_LAG_SECONDS = Gauge(
+    "faultline_stream_lag_seconds",
+    "How long the oldest committed event waits behind an open transaction.",
+    multiprocess_mode="max",
+)
+THREAD_FAILURES = Counter("faultline_thread_failures", "Unforeseen failures that a thread outlived.", ["thread"])
 RUNS = Gauge("faultline_runs", "Runs that are not finished.", ["pool", "state"], multiprocess_mode="mostrecent")
 OLDEST_QUEUED_SECONDS = Gauge(
     "faultline_oldest_queued_seconds", "Age of the oldest queued run.", ["pool"], multiprocess_mode="mostrecent"

@@ -1,12 +1,15 @@
 """Bad input over the API: a clear error with its remedy, never a 5xx, nothing half-written."""
 
+import gzip
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.support.platform import Platform
+from services.api.app import build
+from tests.support.platform import API_KEY, Platform
 
 DATASET = {"name": "d", "units_per_fault": 1, "records_per_unit": 1}
 IMPORT = {"name": "i", "uploads": [str(uuid4())], "label_rule": "(?P<fault>x)", "sample_rate_candidates_hz": [12000]}
@@ -150,7 +153,186 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         "no name",
     ),
     "a database's number overflowing": ("GET", f"/v1/runs/{uuid4()}/metrics?after={10**30}", {}, 422, "after"),
+    # -- queries
+    "a filter that is misspelt": ("GET", "/v1/runs?stat=failed", {}, 422, "'stat' is no query parameter"),
+    "a parameter of another route": ("POST", "/v1/trainings?limit=3", {"json": TRAIN}, 422, "'limit'"),
+    "a limit given twice": ("GET", "/v1/runs?limit=1&limit=2", {}, 422, "2 times"),
+    "a limit of nothing": ("GET", "/v1/runs?limit=0", {}, 422, "limit"),
+    "a limit below nothing": ("GET", "/v1/runs?limit=-1", {}, 422, "limit"),
+    "a limit that is no number": ("GET", "/v1/runs?limit=1e2", {}, 422, "limit"),
+    "a text of nothing": ("GET", "/v1/runs?q=", {}, 422, "q"),
+    "a text without end": ("GET", f"/v1/runs?q={'x' * 201}", {}, 422, "q"),
+    "a label without a colon": ("GET", "/v1/runs?label=team", {}, 422, "label"),
+    "a label without a key": ("GET", "/v1/runs?label=:day", {}, 422, "label"),
+    "a label with two values": ("GET", "/v1/runs?label=a:1&label=a:2", {}, 422, "label"),
+    "more labels than a run can have": (
+        "GET",
+        "/v1/runs?" + "&".join(f"label=k{n}:1" for n in range(33)),
+        {},
+        422,
+        "label",
+    ),
+    "a time without a zone": ("GET", "/v1/runs?created_after=2026-01-01T00:00:00", {}, 422, "time zone"),
+    "a time that is none": ("GET", "/v1/runs?created_after=yesterday", {}, 422, "created_after"),
+    "a time before time": ("GET", "/v1/runs?created_after=0001-01-01T00:00:00Z", {}, 422, "created_after"),
+    "a time after time": ("GET", "/v1/runs?created_before=9999-12-31T23:59:59Z", {}, 422, "created_before"),
+    "a parent that is no id": ("GET", "/v1/runs?parent=1", {}, 422, "parent"),
+    "an order that is none": ("GET", "/v1/runs?order=random", {}, 422, "order"),
+    "a beginning that is none": ("GET", "/v1/events?from=yesterday", {}, 422, "from"),
+    "digits that are not ASCII": ("GET", "/v1/runs?limit=%D9%A3%D9%A3%D9%A3%D9%A3", {}, 422, "limit"),
+    "brackets for a list": ("GET", "/v1/runs?state[]=failed", {}, 422, "state[]"),
+    # -- cursors
+    "a cursor of base64 that is empty": ("GET", "/v1/runs?cursor=AAAA", {}, 422, "cursor"),
+    "a cursor of another server": ("GET", f"/v1/runs?cursor={'A' * 30}", {}, 422, "cursor"),
+    "a cursor that is too long": ("GET", f"/v1/runs?cursor={'A' * 500}", {}, 422, "cursor"),
+    "a cursor with other letters": ("GET", "/v1/runs?cursor=%E2%80%AE", {}, 422, "cursor"),
+    "a cursor that is SQL": ("GET", "/v1/events/page?cursor=1;DROP%20TABLE%20runs", {}, 422, "cursor"),
+    "a cursor of the future": ("GET", f"/v1/events/page?cursor={2**63}.1", {}, 422, "future"),
+    "a cursor of logs that is none": ("GET", f"/v1/runs/{uuid4()}/logs?after=1.2.3", {}, 422, "after"),
+    # -- headers
+    "an event id that is a word": (
+        "GET",
+        f"/v1/runs/{uuid4()}/events",
+        {"headers": {"Last-Event-ID": "abc"}},
+        422,
+        "Last-Event-ID",
+    ),
+    "an event id below nothing": (
+        "GET",
+        f"/v1/runs/{uuid4()}/events",
+        {"headers": {"Last-Event-ID": "-1"}},
+        422,
+        "Last-Event-ID",
+    ),
+    "an event id beyond all numbers": (
+        "GET",
+        f"/v1/runs/{uuid4()}/events",
+        {"headers": {"Last-Event-ID": "9" * 400}},
+        422,
+        "Last-Event-ID",
+    ),
+    "an event id of another stream": ("GET", "/v1/events", {"headers": {"Last-Event-ID": "17"}}, 422, "Last-Event-ID"),
+    "an event id without end": ("GET", "/v1/events", {"headers": {"Last-Event-ID": "1." * 4000}}, 422, "Last-Event-ID"),
+    "a tag where none is looked at": ("GET", "/v1/runs", {"headers": {"If-Match": '"x"'}}, 422, "If-Match"),
+    "two idempotency keys": (
+        "POST",
+        "/v1/datasets/generate",
+        {"json": DATASET, "headers": [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]},
+        422,
+        "twice",
+    ),
+    "two event ids": (
+        "GET",
+        "/v1/events",
+        {"headers": [("Last-Event-ID", "1.1"), ("Last-Event-ID", "2.2")]},
+        422,
+        "twice",
+    ),
+    # -- bodies
+    "a field named twice": (
+        "POST",
+        "/v1/datasets/generate",
+        {"content": b'{"name": "a", "name": "b"}', "headers": JSON},
+        422,
+        "'name' twice",
+    ),
+    "a field named twice deep inside": (
+        "POST",
+        "/v1/runs",
+        {"content": b'{"kind": "model.train", "spec": {"a": [{"b": 1, "b": 2}]}}', "headers": JSON},
+        422,
+        "'b' twice",
+    ),
+    "a body without a type": ("POST", "/v1/trainings", {"content": b"{}"}, 415, "JSON"),
+    "a body of text": (
+        "POST",
+        "/v1/trainings",
+        {"content": b"{}", "headers": {"Content-Type": "text/plain"}},
+        415,
+        "text/plain",
+    ),
+    "a body of XML": (
+        "POST",
+        "/v1/trainings",
+        {"content": b"<a/>", "headers": {"Content-Type": "application/xml"}},
+        415,
+        "xml",
+    ),
+    "a form instead of JSON": ("POST", "/v1/trainings", {"data": {"name": "m"}}, 415, "form"),
+    "JSON instead of a form": ("POST", "/v1/uploads", {"json": {"file": "x"}}, 415, "form"),
+    "a form without a boundary": (
+        "POST",
+        "/v1/uploads",
+        {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+        400,
+        "",
+    ),
+    "a body that unpacks to much more": (
+        "POST",
+        "/v1/trainings",
+        {"content": gzip.compress(b" " * (8 << 20)), "headers": JSON | {"Content-Encoding": "gzip"}},
+        415,
+        "gzip",
+    ),
+    "bytes that are no text": (
+        "POST",
+        "/v1/trainings",
+        {"content": b'{"name": "\xff\xfe"}', "headers": JSON},
+        400,
+        "body",
+    ),
+    "a number of many digits": (
+        "POST",
+        "/v1/runs",
+        {"content": b'{"priority": ' + b"9" * 5000 + b"}", "headers": JSON},
+        400,
+        "body",
+    ),
+    "a number beyond all numbers": (
+        "POST",
+        "/v1/runs",
+        {"content": b'{"kind": "k", "spec": {}, "priority": 1e999}', "headers": JSON},
+        422,
+        "priority",
+    ),
+    "nothing at all": ("POST", "/v1/trainings", {}, 422, "body"),
+    "null": ("POST", "/v1/trainings", {"content": b"null", "headers": JSON}, 422, "body"),
+    "a name that runs backwards": (
+        "POST",
+        "/v1/datasets/generate",
+        {"json": DATASET | {"name": "a\u202eb"}},
+        422,
+        "name",
+    ),
+    "a name of letters that look alike": (
+        "POST",
+        "/v1/datasets/generate",
+        {"json": DATASET | {"name": "\uff44"}},
+        422,
+        "name",
+    ),
+    # -- addresses
+    "a path that climbs": ("GET", "/v1/datasets/..%2f..%2fetc%2fpasswd", {}, 404, ""),
+    "a path with two slashes": ("GET", "/v1//runs", {}, 404, ""),
+    "a path that ends with a slash": ("GET", "/v1/runs/", {}, 404, ""),
+    "a name that is no text": ("GET", "/v1/datasets/%ff%fe", {}, 404, "no dataset"),
+    "a name without end": ("GET", f"/v1/datasets/{'a' * 8000}", {}, 404, "no dataset"),
+    "an id with a line break": ("GET", "/v1/runs/%0d%0aSet-Cookie:x", {}, 422, "run_id"),
+    "a method that nobody has": ("PROPFIND", "/v1/runs", {}, 405, ""),
+    "a trace": ("TRACE", "/v1/runs", {}, 405, ""),
 }
+
+
+@pytest.fixture(scope="module")
+def platform(shared_platform: Platform) -> Platform:
+    return shared_platform
+
+
+@pytest.fixture(scope="module")
+def client(platform: Platform) -> Iterator[TestClient]:
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    with TestClient(build(platform.settings), headers=headers, raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.mark.parametrize("case", CASES, ids=[name.replace(" ", "-") for name in CASES])
