@@ -4,6 +4,7 @@ import argparse
 import sys
 import threading
 
+import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.api import loops
@@ -53,6 +54,11 @@ def table(report: Report) -> str:
     return "\n".join([*lines, "", end])
 
 
+def document(report: Report) -> str:
+    """The report for a program."""
+    return orjson.dumps(report).decode()
+
+
 def _row(name: str, freed: Freed) -> tuple[str, str, str, str]:
     oldest = freed.oldest.strftime("%Y-%m-%d %H:%M") if freed.oldest else "-"
     return name, f"{freed.count:,}", f"{freed.size_bytes:,}", oldest
@@ -64,6 +70,7 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     how.add_argument("--apply", action="store_true", help="remove it")
+    parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
     given = parser.parse_args()
     try:
         settings = load_settings()
@@ -78,7 +85,7 @@ def main() -> None:
         sys.exit(f"The database does not answer: {str(error).splitlines()[0]}. Bring it back, then try again.")
     if report is None:
         sys.exit("Another collector is at work; nothing was done. Try again when it has ended.")
-    sys.stdout.write(table(report) + "\n")
+    sys.stdout.write((document(report) if given.json else table(report)) + "\n")
 
 
 if __name__ == "__main__":

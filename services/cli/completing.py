@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
-from services.cli.lazy import LazyGroup, load
+from services.cli.lazy import LazyGroup, first_sentence, load
 
 FILES = ":files"
 
@@ -143,7 +143,7 @@ def _values(param: Any, typed: str, place: _Place, prefix: str) -> Iterator[str]
 
 
 def _first_line(text: str | None) -> str:
-    return re.split(r"[.;:]\s", (text or "").strip().partition("\n")[0])[0].rstrip(".")
+    return re.split(r"[;:]\s", first_sentence(text))[0]
 
 
 def _plain(text: str) -> str:

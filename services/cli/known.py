@@ -34,7 +34,19 @@ def _workers(client: Client) -> list[Known]:
 
 
 def _pools(client: Client) -> list[Known]:
-    return [(name, "") for name in sorted({pool for worker in client.workers() for pool in worker.pools})]
+    return [(pool.name, f"{pool.busy} of {pool.slots} busy") for pool in client.pools()]
+
+
+def _projects(client: Client) -> list[Known]:
+    return [(project.name, project.role.value if project.role else "") for project in client.projects(_NEWEST)]
+
+
+def _principals(client: Client) -> list[Known]:
+    return [(member.principal, member.role.value) for member in client.members(limit=_NEWEST)]
+
+
+def _keys(client: Client) -> list[Known]:
+    return [(key.name, f"{key.prefix} of {key.principal}") for key in client.keys(_NEWEST) if not key.revoked_at]
 
 
 #: metavar of an argument or option -> who knows its values
@@ -44,6 +56,9 @@ _LISTERS: dict[str, Callable[[Client], list[Known]]] = {
     "MODEL": _models,
     "WORKER": _workers,
     "POOL": _pools,
+    "PROJECT": _projects,
+    "PRINCIPAL": _principals,
+    "WHICH": _keys,
 }
 
 

@@ -49,6 +49,30 @@ class Group(TyperGroup):
             raise typer.Exit
         return super().parse_args(ctx, args)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The first sentence of each command, in full."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        lines = [(name, first_sentence(command.help)) for name, command in found if command and not command.hidden]
+        if lines:
+            with formatter.section("Commands"):
+                formatter.write_dl(lines)
+
+
+class ListingGroup(Group):
+    """A group that lists where no command is given: `faultline workers` is `faultline workers list`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; without a command it is `list`."""
+        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args[:1]) and (not args or args[0][:1] == "-"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def first_sentence(text: str | None) -> str:
+    """Of a docstring, in one line and without its full stop."""
+    paragraph = " ".join((text or "").strip().partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")
+
 
 class LazyGroup(Group):
     """The root: knows its commands by table, loads the one that is called, and turns errors into one panel."""

@@ -7,7 +7,8 @@ import typer
 from services.cli.lazy import Lazy, LazyGroup
 from shared.version import VERSION
 
-_STACK, _DATA, _RUNS, _MORE = "On this machine", "Data and models", "Runs", "More"
+_STACK, _DATA, _RUNS = "On this machine", "Data and models", "Runs"
+_ACCESS, _MORE = "Access", "More"
 
 
 class Root(LazyGroup):
@@ -18,14 +19,21 @@ class Root(LazyGroup):
         "down": Lazy("services.cli.commands.stack:down", "Stop it; the data stays.", _STACK),
         "status": Lazy("services.cli.commands.stack:status", "Say which parts of it are running.", _STACK),
         "doctor": Lazy("services.cli.commands.doctor:doctor", "Find what is wrong, and what to do about it.", _STACK),
+        "gc": Lazy("services.cli.commands.gc:gc", "Count, or remove, what is over.", _STACK),
         "demo": Lazy("services.cli.commands.demo:demo", "From data to honest scores in three minutes.", _STACK),
         "datasets": Lazy("services.cli.commands.datasets:app", "List, show, import and generate datasets.", _DATA),
         "train": Lazy("services.cli.commands.train:train", "Train a model on a dataset.", _DATA),
         "evaluate": Lazy("services.cli.commands.evaluate:evaluate", "Score models on what was held out.", _DATA),
         "models": Lazy("services.cli.commands.models:app", "List and show models.", _DATA),
-        "runs": Lazy("services.cli.commands.runs:app", "List, show, watch, cancel runs; read their logs.", _RUNS),
+        "runs": Lazy("services.cli.commands.runs:app", "List, watch, steer runs; read logs, fetch files.", _RUNS),
+        "top": Lazy("services.cli.commands.top:top", "Watch pools, workers and runs live.", _RUNS),
+        "pools": Lazy("services.cli.commands.pools:app", "How pools stand; pause and resume them.", _RUNS),
         "workers": Lazy("services.cli.commands.workers:workers", "Show workers, their pools and load.", _RUNS),
-        "login": Lazy("services.cli.commands.login:login", "Check an API key and remember it.", _MORE),
+        "projects": Lazy("services.cli.commands.projects:app", "List, make, limit and delete projects.", _ACCESS),
+        "members": Lazy("services.cli.commands.members:app", "Who may do what in the project.", _ACCESS),
+        "principals": Lazy("services.cli.commands.members:principals", "Users and services of the platform.", _ACCESS),
+        "keys": Lazy("services.cli.commands.keys:app", "API keys: list, make, revoke.", _ACCESS),
+        "login": Lazy("services.cli.commands.login:login", "Check an API key and remember it.", _ACCESS),
         "completion": Lazy(
             "services.cli.commands.completion:completion", "Teach bash, zsh or fish to complete.", _MORE
         ),

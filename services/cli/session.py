@@ -6,6 +6,7 @@ def show(session: Session, name: Annotated[str, typer.Argument()]) -> None: ...
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Annotated, Any
@@ -16,7 +17,8 @@ from rich.console import Console, RenderableType
 
 from services.cli.credentials import Credentials, resolve
 from services.cli.sdk import Client
-from services.cli.ui.text import console
+from services.cli.ui.text import console, safe
+from shared.errors import UserError
 
 Url = Annotated[str | None, typer.Option("--url", metavar="URL", help="Address of the API.", show_default=False)]
 Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="API key.", show_default=False)]
@@ -68,6 +70,14 @@ class Session:
         if not self.as_json:
             self.out.print(line)
 
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before what cannot be undone. Raises `typer.Abort`, and `UserError` where nobody can answer."""
+        if yes:
+            return
+        if self.as_json or not sys.stdin.isatty():
+            raise UserError(f"{question} Nobody is there to answer.", remedy="Add --yes if that is meant.")
+        typer.confirm(safe(question), abort=True, err=True)
+
     def close(self) -> None:
         """Close the client if it was opened."""
         if "client" in self.__dict__:
@@ -88,14 +98,23 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
 def with_session(function: Callable[..., None]) -> Callable[..., None]:
     """The function as typer wants it: the session replaced by the three options that make it."""
 
+    given = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    groups = {parameter.name: parameter.annotation for parameter in given if _is_group(parameter)}
+
     def call(*, url: str | None, key: str | None, as_json: bool, **values: Any) -> None:
         session = Session(url, key, as_json=as_json)
         try:
+            for name, group in groups.items():
+                values[name] = group(session, **{option: values.pop(option) for option in _options(group)})
             function(session, **values)
         finally:
             session.close()
 
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    own = [
+        option
+        for parameter in given
+        for option in (_options(parameter.annotation).values() if parameter.name in groups else [parameter])
+    ]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter("url", keyword, default=None, annotation=Url),
@@ -107,6 +126,19 @@ def with_session(function: Callable[..., None]) -> Callable[..., None]:
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     vars(call)["__signature__"] = inspect.Signature(parameters)
     return call
+
+
+class OptionGroup:
+    """Options that belong together, as one parameter of a command: what its `__init__` takes after the session."""
+
+
+def _is_group(parameter: inspect.Parameter) -> bool:
+    return isinstance(parameter.annotation, type) and issubclass(parameter.annotation, OptionGroup)
+
+
+def _options(group: type[OptionGroup]) -> dict[str, inspect.Parameter]:
+    parameters = list(inspect.signature(group.__init__, eval_str=True).parameters.values())[2:]
+    return {parameter.name: parameter for parameter in parameters}
 
 
 def _plain(result: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> Any:

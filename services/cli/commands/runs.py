@@ -1,4 +1,4 @@
-"""`faultline runs`: list, show, watch, cancel, logs; more of its commands are in `run_files.py`."""
+"""`faultline runs`: list, show, watch, wait, logs; what else it has is in the `run_*.py` beside this file."""
 
 import time
 from typing import Annotated
@@ -7,19 +7,26 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from services.cli.commands.run_actions import cancel, pause, resume, retry
+from services.cli.commands.run_clone import clone
 from services.cli.commands.run_files import Run, artifacts, download, metrics
+from services.cli.commands.run_filter import Which
+from services.cli.commands.run_why import why
 from services.cli.lazy import INTERRUPTED, Group
 from services.cli.lookup import find_run
-from services.cli.outcome import Wait, conclude, wait_for
+from services.cli.outcome import conclude, wait_for
+from services.cli.sdk import RunFilter
 from services.cli.session import Session, command
 from services.cli.ui.tables import run_picture, runs_table
-from services.cli.ui.text import safe, short_id, state_text
+from services.cli.ui.text import safe
 from services.cli.ui.watch import watch
-from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import LogLine
 
 app = typer.Typer(
-    cls=Group, rich_markup_mode=None, add_completion=False, help="List, show, watch, cancel runs; read their logs."
+    cls=Group,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="List, watch, steer runs; read their logs, fetch their files.",
 )
 
 FOLLOW_EVERY_S = 1.0
@@ -29,12 +36,19 @@ _LEVELS = {"WARNING": "wait", "ERROR": "bad", "CRITICAL": "bad"}
 @command(app, "list")
 def list_runs(
     session: Session,
-    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Of this kind, e.g. model.train.")] = None,
-    state: Annotated[RunState | None, typer.Option("--state", help="In this state.")] = None,
+    which: Which,
+    oldest: Annotated[bool, typer.Option("--oldest", help="Oldest first.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
 ) -> None:
-    """List runs, newest first."""
-    found = session.client.runs(kind=kind, state=state.value if state else None, limit=limit)
+    """List runs, newest first.
+
+    \b
+    Examples:
+      faultline runs list --state running --state queued
+      faultline runs list --kind model.train --label sweep:7 --since 2h
+    """
+    wanted = RunFilter(**{**vars(which.filter), "oldest_first": oldest})
+    found = session.client.runs(wanted, limit=limit)
     session.show(found, runs_table(found))
 
 
@@ -52,15 +66,21 @@ def watch_run(session: Session, run: Run = "last") -> None:
     conclude(session, ended, silent=session.as_json)
 
 
-@command(app, "cancel")
-def cancel_run(session: Session, run: Run, wait: Wait = False) -> None:
-    """Ask a run to stop."""
-    asked = session.client.cancel(find_run(session.client, run).id)
-    if wait:
-        asked = wait_for(session, asked)
-    session.show(
-        asked, Text.assemble("Run ", (short_id(asked.id), "key"), " is ", state_text(asked.state), _soon(asked.state))
-    )
+@command(app, "wait")
+def wait_run(session: Session, run: Run = "last") -> None:
+    """Wait in silence until a run is over; exit code 1 if it did not succeed.
+
+    Example: faultline train m --dataset d && faultline runs wait last
+    """
+    conclude(session, wait_for(session, find_run(session.client, run)))
+
+
+command(app, "why")(why)
+command(app, "cancel")(cancel)
+command(app, "pause")(pause)
+command(app, "resume")(resume)
+command(app, "retry")(retry)
+command(app, "clone")(clone)
 
 
 @command(app, "logs")
@@ -109,7 +129,3 @@ def _line(entry: LogLine) -> Text:
     text = Text(f"{moment} " if moment else "", style="quiet")
     text.append(f"{safe(level):7} ", style=_LEVELS.get(level, "quiet"))
     return text.append(safe(message, lines=True), style="")
-
-
-def _soon(state: RunState) -> str:
-    return "." if state in TERMINAL else "; it was asked to stop."

@@ -14,6 +14,7 @@ from services.cli.sdk.errors import (
     NotReachable,
     RunFailed,
 )
+from services.cli.sdk.filters import RunFilter
 
 __all__ = [
     "ApiBusy",
@@ -28,4 +29,5 @@ __all__ = [
     "Damaged",
     "NotReachable",
     "RunFailed",
+    "RunFilter",
 ]

@@ -12,15 +12,20 @@ from typing import Self
 
 import httpx
 
+from services.cli.sdk.access import KeyCalls, ProjectCalls
 from services.cli.sdk.data import DataCalls, ModelCalls
 from services.cli.sdk.downloads import DownloadCalls
+from services.cli.sdk.lifecycle import LifecycleCalls
 from services.cli.sdk.patience import RETRIES
+from services.cli.sdk.pools import PoolCalls
 from services.cli.sdk.runs import RunCalls
 from services.cli.sdk.system import SystemCalls
 from services.cli.sdk.transport import TIMEOUT_S, Transport
 
 
-class Client(RunCalls, DataCalls, ModelCalls, DownloadCalls, SystemCalls):
+class Client(
+    RunCalls, LifecycleCalls, DataCalls, ModelCalls, DownloadCalls, ProjectCalls, KeyCalls, PoolCalls, SystemCalls
+):
     """One user of one API. Methods may be called from several threads.
 
     Every method raises `ApiError` where the API refuses, and `NotReachable` where it does not answer after

@@ -4,6 +4,7 @@ A new connection names the last event seen (`Last-Event-ID`), so nothing is miss
 so nothing comes twice. Called by `runs.py` for one run, and by `watching.py` for all runs of a project.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,6 +25,9 @@ MAX_EMPTY = 35
 ASK_AFTER = 3
 #: A stream silent for so long is opened again; a lost peer would not be noticed otherwise.
 READ_TIMEOUT_S = 45.0
+
+#: A connection that lived so long was one, though nothing happened meanwhile.
+LIVED_S = 20.0
 
 _LOST = (httpx.RequestError, SSEError)
 _TERMINAL = frozenset(state.value for state in TERMINAL)
@@ -48,12 +52,14 @@ class Stream(Generic[E]):
         """Yield events until the stream ends. Raises `NotReachable` if the API stays away, `ApiError` if it refuses."""
         empty = 0
         while True:
-            seen, asked = self.last, 0.0
+            seen, asked, began = self.last, 0.0, time.monotonic()
             lost: Exception = SSEError("the stream of events closes again and again")
             try:
                 for message in self._messages():
                     if message.event == "end":
                         return
+                    if message.event == "start" and message.id:
+                        self.last = message.id  # what happens before the first event is not missed
                     event = self._event(message)
                     if event is not None:
                         yield event
@@ -66,7 +72,7 @@ class Stream(Generic[E]):
                 if error.status not in RETRIED_STATUS or asked > LONGEST_ASKED_S:
                     raise
                 lost = error
-            empty = 0 if self.last != seen else empty + 1
+            empty = 0 if self.last != seen or time.monotonic() - began > LIVED_S else empty + 1
             if empty >= MAX_EMPTY:
                 raise self.http.not_reachable(lost) from lost
             self.http.sleep(max(asked, pause_s(empty)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from services.cli.sdk.events import Rising, Stream, ends
+from services.cli.sdk.filters import RunFilter
 from services.cli.sdk.pages import pages
 from services.cli.sdk.transport import Transport, parse
 from shared.contracts.specs import Spec
@@ -12,7 +13,7 @@ from shared.contracts.views import ArtifactView, EventView, LogLine, MetricPoint
 
 
 class RunCalls:
-    """Submit, look at, follow and cancel runs."""
+    """Submit, look at and follow runs."""
 
     http: Transport
 
@@ -24,24 +25,25 @@ class RunCalls:
         pool: str | None = None,
         priority: int = 0,
         labels: dict[str, str] | None = None,
+        key: str | None = None,
     ) -> RunView:
-        """Ask for a run of any kind."""
+        """Ask for a run of any kind. With a `key` of your own, asking twice makes one run, also from two processes.
+
+        client.submit("model.train", spec, labels={"sweep": "7"}, key="sweep-7-lr-0.01")
+        """
         request = SubmitRequest(
             kind=kind, spec=spec.model_dump(mode="json"), pool=pool, priority=priority, labels=labels or {}
         )
-        return parse(RunView, self.http.post("/v1/runs", request.model_dump(mode="json")))
+        body = request.model_dump(mode="json", exclude_unset=True)
+        return parse(RunView, self.http.post("/v1/runs", body, key=key))
 
-    def runs(self, *, kind: str | None = None, state: str | None = None, limit: int = 50) -> list[RunView]:
-        """The newest runs, at most `limit`."""
-        return pages(self.http, "/v1/runs", Page[RunView], limit, {"kind": kind, "state": state})
+    def runs(self, wanted: RunFilter | None = None, *, limit: int = 50) -> list[RunView]:
+        """Runs that fit, newest first unless said otherwise, at most `limit`."""
+        return pages(self.http, "/v1/runs", Page[RunView], limit, (wanted or RunFilter()).query())
 
     def run(self, run_id: UUID) -> RunView:
         """One run."""
         return parse(RunView, self.http.get(f"/v1/runs/{run_id}"))
-
-    def cancel(self, run_id: UUID) -> RunView:
-        """Ask a run to stop; its state follows."""
-        return parse(RunView, self.http.post(f"/v1/runs/{run_id}/cancel"))
 
     def events(self, run_id: UUID, after: int = 0) -> Iterator[EventView]:
         """Events with `seq > after`, in order, each once, until the run is terminal; survives restarts of the API."""

@@ -1,8 +1,8 @@
-"""Routes about the platform: who I am, who works, how it is."""
+"""Routes about the platform: who I am, how it is."""
 
 from services.cli.sdk.transport import Transport, parse
 from shared.contracts.diagnostics import DiagnosticsView
-from shared.contracts.views import MeView, Page, WorkerView
+from shared.contracts.views import MeView
 
 
 class SystemCalls:
@@ -13,10 +13,6 @@ class SystemCalls:
     def me(self) -> MeView:
         """Who the key belongs to."""
         return parse(MeView, self.http.get("/v1/me"))
-
-    def workers(self) -> list[WorkerView]:
-        """The workers and what they are busy with."""
-        return parse(Page[WorkerView], self.http.get("/v1/workers")).items
 
     def diagnostics(self) -> DiagnosticsView:
         """The health of everything that the platform consists of, as facts; an operator's key is needed."""

@@ -25,6 +25,9 @@ TIMEOUT_S = 30.0
 _CONNECT_S = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
+#: errors before the first byte of a request has left
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
 M = TypeVar("M", bound=BaseModel)
 Query = Mapping[str, str | int | float | list[str] | None]
 Send = Callable[[], httpx.Response]
@@ -80,6 +83,10 @@ class Transport:
         headers = {"Idempotency-Key": key or str(uuid4())}
         return self.send(lambda: self._http.post(path, json=body, params=_given(query), headers=headers))
 
+    def post_once(self, path: str, body: Any) -> httpx.Response:
+        """POST of JSON to a route that would do it twice: repeated only where the first try cannot have arrived."""
+        return self.send(lambda: self._http.post(path, json=body), safe=False)
+
     def patch(self, path: str, body: Any) -> httpx.Response:
         """PATCH of JSON that sets values, so repeating it changes nothing more."""
         return self.send(lambda: self._http.patch(path, json=body))
@@ -88,14 +95,14 @@ class Transport:
         """PUT of JSON."""
         return self.send(lambda: self._http.put(path, json=body))
 
-    def delete(self, path: str) -> httpx.Response:
+    def delete(self, path: str, query: Query | None = None) -> httpx.Response:
         """DELETE; that it is gone after a repeat means that the first try did it."""
         tries = 0
 
         def once() -> httpx.Response:
             nonlocal tries
             tries += 1
-            response = self._http.delete(path)
+            response = self._http.delete(path, params=_given(query))
             return httpx.Response(204, request=response.request) if tries > 1 and _gone(response) else response
 
         return self.send(once)
@@ -123,19 +130,21 @@ class Transport:
                 raise_for(response)
             yield response
 
-    def send(self, once: Send) -> httpx.Response:
-        """The answer of `once`, called again while the API is away or wants time. Raises `ApiError`, `NotReachable`."""
+    def send(self, once: Send, *, safe: bool = True) -> httpx.Response:
+        """The answer of `once`, called again while the API is away or wants time; where a repeat is not `safe`, only
+        if the request was not taken. Raises `ApiError`, `NotReachable`."""
         tries = 0
         while True:
             last = tries == self.retries
             try:
                 response = once()
             except httpx.RequestError as error:
-                if last:
+                if last or not (safe or isinstance(error, _NOT_SENT)):
                     raise self.not_reachable(error) from error
                 self.sleep(pause_s(tries))
             else:
-                pause = None if last else before_retry_s(response, tries)
+                again = not last and (safe or response.status_code == httpx.codes.TOO_MANY_REQUESTS)
+                pause = before_retry_s(response, tries) if again else None
                 if pause is None:
                     raise_for(response)
                     return response

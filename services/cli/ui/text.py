@@ -96,6 +96,17 @@ def ago(moment: datetime | None) -> str:
     return f"{seconds / 86400:.0f} d ago"
 
 
+def ahead(moment: datetime) -> str:
+    """How far ahead a moment lies: `in 12 min`, `in 3 h`, `in 2 d`; behind us as `ago` says it."""
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    if seconds <= 0:
+        return ago(moment)
+    for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h")):
+        if seconds < limit:
+            return f"in {seconds / unit:.0f} {name}"
+    return f"in {seconds / 86400:.0f} d"
+
+
 def size(count: float) -> str:
     """`812 B`, `3.4 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
