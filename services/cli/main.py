@@ -26,6 +26,8 @@ class Root(LazyGroup):
         "evaluate": Lazy("services.cli.commands.evaluate:evaluate", "Score models on what was held out.", _DATA),
         "models": Lazy("services.cli.commands.models:app", "List and show models.", _DATA),
         "runs": Lazy("services.cli.commands.runs:app", "List, watch, steer runs; read logs, fetch files.", _RUNS),
+        "batches": Lazy("services.cli.commands.batches:app", "Submit many runs as one.", _RUNS),
+        "events": Lazy("services.cli.commands.events:events", "What happens in the project, as it happens.", _RUNS),
         "top": Lazy("services.cli.commands.top:top", "Watch pools, workers and runs live.", _RUNS),
         "pools": Lazy("services.cli.commands.pools:app", "How pools stand; pause and resume them.", _RUNS),
         "workers": Lazy("services.cli.commands.workers:workers", "Show workers, their pools and load.", _RUNS),

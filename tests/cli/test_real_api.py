@@ -14,11 +14,14 @@ from typer.testing import CliRunner, Result
 from services.api.app import build
 from services.cli import session
 from services.cli.main import app
-from services.cli.sdk import ApiConflict, ApiForbidden, ApiInvalid, ApiNotFound, ApiUnauthorized, Client
+from services.cli.sdk import ApiConflict, ApiForbidden, ApiInvalid, ApiNotFound, ApiUnauthorized, Client, RunFilter
+from services.cli.sdk.watching import NewsFilter
+from shared.contracts.batches import BatchRequest
 from shared.contracts.pools import Block
 from shared.contracts.roles import Role, Scope
 from shared.contracts.specs import GenerateSpec
 from shared.contracts.states import RunState
+from shared.contracts.views import SubmitRequest
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, settings_from
 
@@ -102,6 +105,17 @@ def test_one_key_of_the_callers_own_makes_one_run(client: Client):
     assert run_of(client, "d1", key="mine").id == run_of(client, "d1", key="mine").id
 
 
+def test_runs_are_found_by_what_they_are(client: Client):
+    first = run_of(client, "d1", labels={"sweep": "7"})
+    second = run_of(client, "d2", priority=3)
+    client.cancel(second.id)
+    assert [run.id for run in client.runs(RunFilter(labels={"sweep": "7"}))] == [first.id]
+    both = RunFilter(states=[RunState.QUEUED, RunState.CANCELLED], oldest_first=True)
+    assert [run.id for run in client.runs(both)] == [first.id, second.id]
+    assert client.runs(RunFilter(created_before=datetime.now(UTC) - timedelta(days=1))) == []
+    assert [run.id for run in client.runs(RunFilter(text="d2"))] == [second.id]
+
+
 def test_a_paused_pool_is_what_a_run_waits_for(client: Client):
     run = run_of(client, "d1")
     client.pause_pool("generation", "new disk")
@@ -109,6 +123,50 @@ def test_a_paused_pool_is_what_a_run_waits_for(client: Client):
     assert why.blocked_by is Block.POOL_PAUSED
     assert "new disk" in why.sentence
     assert not client.resume_pool("generation").paused
+
+
+def test_a_batch_is_one_parent_whose_end_ends_its_runs(client: Client):
+    runs = [SubmitRequest(kind="dataset.generate", spec={"name": name}) for name in ("b1", "b2")]
+    parent = client.submit_batch(BatchRequest(runs=runs, policy="best_effort", labels={"sweep": "7"}))
+    assert parent.children
+    assert parent.children.total == 2
+    assert {run.spec["name"] for run in client.runs(RunFilter(parent=parent.id))} == {"b1", "b2"}
+    client.cancel(parent.id)
+    assert {run.state for run in client.runs(RunFilter(parent=parent.id))} == {RunState.CANCELLED}
+
+
+def test_one_action_on_many_runs_says_what_was_refused(client: Client):
+    first, second = run_of(client, "d1"), run_of(client, "d2")
+    client.cancel(second.id)
+    result = client.act("cancel", [first.id, second.id])
+    assert (result.done, [one.run_id for one in result.refused]) == ([first.id], [second.id])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[1, 2", "line 1"),
+        ('"x"', "holds no batch"),
+        ("{}", "runs"),
+        ('{"runs": [{"kind": "nope", "spec": {}}]}', "nope"),
+    ],
+)
+def test_a_batch_that_is_none_is_refused_with_its_line(real: Faultline, tmp_path: Path, text: str, reason: str):
+    (tmp_path / "b.json").write_text(text)
+    result = real("batches", "create", str(tmp_path / "b.json"))
+    assert result.exit_code == 2
+    assert reason in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_events_of_the_project_are_pages_each_event_once(client: Client, real: Faultline):
+    runs = [run_of(client, f"d{number}") for number in range(3)]
+    client.cancel(runs[0].id)
+    page = client.news_page(NewsFilter(types=["state"]))
+    assert {event.run_id for event in page.items} == {run.id for run in runs}
+    assert client.news_page(cursor=page.next_cursor).items == []
+    shown = [json.loads(line) for line in real("events", "--limit", "2", "--json").stdout.splitlines()]
+    rest = [json.loads(line) for line in real("events", "--after", shown[-1]["cursor"], "--json").stdout.splitlines()]
+    assert [event["seq"] for event in [*shown, *rest]] == [event.seq for event in client.news_page().items]
 
 
 # -- access
@@ -161,7 +219,7 @@ def test_all_that_a_filter_finds_is_cancelled(real: Faultline, client: Client):
     runs = [run_of(client, f"d{number}", labels={"sweep": "7"}) for number in range(3)]
     other = run_of(client, "other")
     found = document(real("runs", "cancel", "--label", "sweep:7", "--state", "queued", "--yes", "--json"))
-    assert {run["id"] for run in found["done"]} == {str(run.id) for run in runs}
+    assert set(found["done"]) == {str(run.id) for run in runs}
     assert found["refused"] == []
     assert client.run(other.id).state is RunState.QUEUED
 
@@ -199,8 +257,8 @@ def test_several_runs_are_named_and_those_that_cannot_are_told(real: Faultline, 
     result = real("runs", "pause", str(first.id), str(second.id), "--json")
     assert result.exit_code == 2
     found = json.loads(result.stdout)
-    assert [run["state"] for run in found["done"]] == ["paused"]
-    assert [entry["run"] for entry in found["refused"]] == [str(second.id)]
+    assert found["done"] == [str(first.id)]
+    assert [entry["run_id"] for entry in found["refused"]] == [str(second.id)]
 
 
 def test_a_clone_is_edited_by_paths(real: Faultline, client: Client):
@@ -215,6 +273,9 @@ def test_a_clone_is_edited_by_paths(real: Faultline, client: Client):
     [
         ["runs", "list", "--since", "2h", "--kind", "dataset.generate"],
         ["runs", "pause", "last"],
+        ["runs", "failures"],
+        ["batches", "create", "BATCH"],
+        ["batches", "list"],
         ["projects"],
         ["projects", "show", "default"],
         ["projects", "create", "lab"],
@@ -239,6 +300,11 @@ def test_each_command_gives_one_document_or_a_picture(
     real: Faultline, client: Client, words: list[str], as_json: bool, tmp_path: Path
 ):
     run_of(client, "d1")
+    batch = tmp_path / "batch.jsonl"
+    batch.write_text(
+        '{"kind": "dataset.generate", "spec": {"name": "b1"}}\n{"kind": "dataset.generate", "spec": {"name": "b2"}}\n'
+    )
+    words = [str(batch) if word == "BATCH" else word for word in words]
     result = real(*words, *(["--json"] if as_json else []))
     if words == ["doctor"]:  # nothing but the API runs
         assert result.exit_code == 1

@@ -13,10 +13,12 @@ from services.cli.arguments import WrongArguments
 from services.cli.commands.run_filter import Which
 from services.cli.lookup import find_run
 from services.cli.outcome import Wait, wait_for
-from services.cli.sdk import ApiError, Client, RunFilter
+from services.cli.sdk import Client, RunFilter
 from services.cli.session import Session
 from services.cli.ui.tables import runs_table
 from services.cli.ui.text import plural, safe, short_id, state_text
+from shared.contracts.actions import Action as Verb
+from shared.contracts.actions import ActionResult
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import RunView
 from shared.errors import NotFound
@@ -38,7 +40,7 @@ _REFUSED = 2
 class Action:
     """One thing that is done to runs."""
 
-    name: str
+    name: Verb
     did: str  #: what is said of runs afterwards
     states: frozenset[RunState]  #: of the runs that it can be done to
     call: Callable[[Client, UUID], RunView]
@@ -112,26 +114,12 @@ def act(
         done = wait_for(session, done) if wait else done
         session.show(done, _line(action, done))
         return
-    done_all: list[RunView] = []
-    refused: list[tuple[RunView, ApiError]] = []
-    for run in {run.id: run for run in chosen}.values():
-        try:
-            done_all.append(action.call(session.client, run.id))
-        except ApiError as error:
-            if error.status >= 500 or error.status in {401, 403, 429}:
-                raise
-            refused.append((run, error))
+    result = session.client.act(action.name, list({run.id: None for run in chosen}))
     if wait:
-        done_all = [wait_for(session, run) for run in done_all]
-    session.show(
-        {
-            "action": action.name,
-            "done": [run.model_dump(mode="json") for run in done_all],
-            "refused": [{"run": str(run.id), "why": error.message, "remedy": error.remedy} for run, error in refused],
-        },
-        _lines(action, done_all, refused),
-    )
-    if refused:
+        for run_id in result.done:
+            wait_for(session, session.client.run(result.made.get(run_id, run_id)))
+    session.show({"action": action.name, **result.model_dump(mode="json")}, _lines(action, result))
+    if result.refused:
         raise typer.Exit(_REFUSED)
 
 
@@ -164,8 +152,14 @@ def _line(action: Action, run: RunView) -> Text:
     return text.append("." if run.state in TERMINAL or action is RESUME else f"; it was {action.did}.")
 
 
-def _lines(action: Action, done: list[RunView], refused: list[tuple[RunView, ApiError]]) -> RenderableType:
-    parts: list[RenderableType] = [Text(f"{plural(len(done), 'run')} {action.did}.")] if done else []
-    for run, error in refused:
-        parts.append(Text.assemble((short_id(run.id), "key"), f" refused: {safe(error.message)}", style="wait"))
+def _lines(action: Action, result: ActionResult) -> RenderableType:
+    parts: list[RenderableType] = []
+    if result.done:
+        parts.append(Text(f"{plural(len(result.done), 'run')} {action.did}."))
+    parts += [
+        Text.assemble((short_id(one.run_id), "key"), f" refused: {safe(one.reason)}", style="wait")
+        for one in result.refused[:_SHOWN]
+    ]
+    if len(result.refused) > _SHOWN:
+        parts.append(Text(f"... and {len(result.refused) - _SHOWN:,} more", style="wait"))
     return Group(*parts)

@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from services.cli.commands.batches import failures
 from services.cli.commands.run_actions import cancel, pause, resume, retry
 from services.cli.commands.run_clone import clone
 from services.cli.commands.run_files import Run, artifacts, download, metrics
@@ -102,6 +103,7 @@ def logs(
         raise typer.Exit(INTERRUPTED) from stop
 
 
+command(app, "failures")(failures)
 command(app, "metrics")(metrics)
 command(app, "artifacts")(artifacts)
 command(app, "download")(download)

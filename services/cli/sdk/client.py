@@ -13,6 +13,7 @@ from typing import Self
 import httpx
 
 from services.cli.sdk.access import KeyCalls, ProjectCalls
+from services.cli.sdk.batches import BatchCalls
 from services.cli.sdk.data import DataCalls, ModelCalls
 from services.cli.sdk.downloads import DownloadCalls
 from services.cli.sdk.lifecycle import LifecycleCalls
@@ -21,10 +22,21 @@ from services.cli.sdk.pools import PoolCalls
 from services.cli.sdk.runs import RunCalls
 from services.cli.sdk.system import SystemCalls
 from services.cli.sdk.transport import TIMEOUT_S, Transport
+from services.cli.sdk.watching import NewsCalls
 
 
 class Client(
-    RunCalls, LifecycleCalls, DataCalls, ModelCalls, DownloadCalls, ProjectCalls, KeyCalls, PoolCalls, SystemCalls
+    RunCalls,
+    LifecycleCalls,
+    BatchCalls,
+    NewsCalls,
+    DataCalls,
+    ModelCalls,
+    DownloadCalls,
+    ProjectCalls,
+    KeyCalls,
+    PoolCalls,
+    SystemCalls,
 ):
     """One user of one API. Methods may be called from several threads.
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from services.cli.ui.listing import Listing
 from services.cli.ui.result import confusion_picture, dataset_picture, facts, scores_picture, training_picture
-from services.cli.ui.text import ago, duration, percent, plural, safe, short_id, state_text
+from services.cli.ui.text import ago, ahead, duration, percent, plural, safe, short_id, state_text
 from shared.contracts.results import DatasetResult, EvaluationResult, TrainingResult
-from shared.contracts.views import DatasetView, ModelView, RunView, WorkerView
+from shared.contracts.views import ChildCounts, DatasetView, ModelView, RunView, WorkerView
 
 
 def runs_table(runs: Sequence[RunView]) -> RenderableType:
@@ -47,6 +47,12 @@ def run_picture(run: RunView) -> RenderableType:
     ]
     if run.wait_reason:
         rows.append(("waits for", safe(run.wait_reason)))
+    if run.not_before and run.started_at is None:
+        rows.append(("not before", ahead(run.not_before)))
+    if run.children:
+        rows.append(("children", _children(run.children)))
+    if run.parent_id:
+        rows.append(("parent", short_id(run.parent_id)))
     if run.labels:
         rows.append(("labels", ", ".join(f"{safe(name)}={safe(value)}" for name, value in run.labels.items())))
     if run.retry_of:
@@ -55,7 +61,10 @@ def run_picture(run: RunView) -> RenderableType:
     if run.envelope and run.envelope.error:
         error = run.envelope.error
         words = facts(
-            ("why", safe(error.message, lines=True)), ("do", safe(error.remedy)), ("id", safe(error.error_id))
+            ("why", safe(error.message, lines=True)),
+            *((("cause", safe(run.cause)),) if run.cause else ()),
+            ("do", safe(error.remedy)),
+            ("id", safe(error.error_id)),
         )
         parts.append(Padding(words, (1, 0, 0, 0)))
     elif run.envelope and run.envelope.result:
@@ -165,6 +174,12 @@ def submitted(run: RunView, name: str) -> Text:
     line.append(safe(run.kind), style="name").append(f" {safe(name)}, run ")
     line.append(short_id(run.id), style="key")
     return line.append(f". `faultline runs watch {short_id(run.id)}` shows it.")
+
+
+def _children(counts: ChildCounts) -> str:
+    """`12: 3 waiting, 1 running, 8 succeeded`."""
+    parts = [f"{count:,} {name}" for name, count in counts.model_dump(exclude={"total"}).items() if count]
+    return f"{counts.total:,}: {', '.join(parts)}"
 
 
 def _took(run: RunView) -> str:
