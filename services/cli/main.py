@@ -46,7 +46,8 @@ class Root(LazyGroup):
 _EPILOG = """\b
 Exit codes:
   0    done
-  1    a run failed or was cancelled, or `up` could not start the stack
+  1    a run failed or was cancelled, `up` could not start the stack, or a check of
+       `doctor` failed
   2    wrong usage, or the API refused the input
   3    the API or the stack is not running or does not answer
   130  interrupted; runs go on (`faultline runs cancel RUN` stops one)

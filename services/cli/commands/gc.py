@@ -10,6 +10,7 @@ from typing import Annotated
 
 import psutil
 import typer
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.cli.session import Session
@@ -89,7 +90,7 @@ def _report(done: "subprocess.CompletedProcess[str]") -> dict[str, object]:
     return report
 
 
-def _table(report: dict[str, object]) -> Listing:
+def _table(report: dict[str, object]) -> RenderableType:
     table = Listing("what", "count", "size", "oldest", right=("count", "size"), least=("oldest",))
     classes = report.get("classes")
     count = size_bytes = 0
@@ -99,10 +100,8 @@ def _table(report: dict[str, object]) -> Listing:
     table.add_section()
     table.add_row(Text("all", "name"), f"{count:,}", size(size_bytes), "")
     dry = bool(report.get("dry_run"))
-    table.caption = "Nothing was removed; `faultline gc --apply` removes it." if dry else "Removed."
-    table.caption_justify = "left"
-    table.caption_style = "quiet"
-    return table
+    end = "\nNothing was removed; `faultline gc --apply` removes it." if dry else "\nRemoved."
+    return Group(table, Text(end, style="quiet"))
 
 
 def _oldest(moment: str | None) -> str:

@@ -171,7 +171,7 @@ def workers_table(workers: Sequence[WorkerView]) -> RenderableType:
 def submitted(run: RunView, name: str) -> Text:
     """What to do after asking for a run."""
     line = Text("Asked for ")
-    line.append(safe(run.kind), style="name").append(f" {safe(name)}, run ")
+    line.append(safe(run.kind), style="name").append(f" {safe(name)}".rstrip()).append(", run ")
     line.append(short_id(run.id), style="key")
     return line.append(f". `faultline runs watch {short_id(run.id)}` shows it.")
 
