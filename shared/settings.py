@@ -135,6 +135,8 @@ class Settings(BaseSettings):
     api_fd: int | None = None  #: a listening socket handed down by a supervisor
     api_threads: int = Field(16, ge=1, le=500)
     upload_limit_bytes: int = Field(2 << 30, ge=1024)
+    upload_session_s: float = Field(86_400.0, gt=0, le=604_800)  #: a file that comes in parts must be there by then
+    public_url: str = ""  #: how clients reach the API, for links; default: the address that the request used
     body_limit_bytes: int = Field(4 << 20, ge=1024)
     event_poll_s: float = Field(0.2, gt=0, le=10)
     graceful_shutdown_s: float = Field(5.0, gt=0)

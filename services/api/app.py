@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from services.api import (
     actions,
     batches,
+    deleting,
     diagnostics,
     entities,
     events,
@@ -27,6 +28,8 @@ from services.api import (
     runs,
     submissions,
     system,
+    upload_parts,
+    uploads,
 )
 from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
@@ -56,6 +59,9 @@ MODULES = (
     actions,
     failures,
     files,
+    uploads,
+    upload_parts,
+    deleting,
     projects,
     principals,
     members,

@@ -1,5 +1,6 @@
 """Counts the bytes of a request body as they come, and the seconds of each request."""
 
+import re
 import time
 from collections.abc import Callable
 
@@ -7,12 +8,14 @@ from anyio import to_thread
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.part_sizes import part_bytes_for
 from services.api.problems import problem, refused
 from shared.errors import UserError
 from shared.observability import metrics
 from shared.observability.tracing import span
 
 UPLOADS = "/v1/uploads"
+_PART = re.compile(r"/v1/uploads/sessions/[^/]+/parts/[^/]+")
 
 
 class _TooLong(Exception):
@@ -37,8 +40,7 @@ class BodyLimit:
         if encoding != "identity":  # nothing is unpacked, so nothing can grow
             answer = problem(415, f"Content-Encoding: {encoding[:40]!r} is not read here.", "Send the body as it is.")
             return await answer(scope, receive, send)
-        upload = scope["path"] == UPLOADS
-        limit = self._upload_limit_bytes + 65_536 if upload else self._body_limit_bytes
+        limit = self._limit(scope["path"])
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         answered = False
         if not declared.isdigit() or int(declared) > limit:
@@ -64,6 +66,11 @@ class BodyLimit:
             if not answered:
                 await _refuse(limit)(scope, receive, send)
         return None
+
+    def _limit(self, path: str) -> int:
+        if path == UPLOADS:
+            return self._upload_limit_bytes + 65_536
+        return part_bytes_for(self._upload_limit_bytes) if _PART.fullmatch(path) else self._body_limit_bytes
 
 
 def _refuse(limit: int) -> ASGIApp:

@@ -31,7 +31,6 @@ __all__ = [
     "RunMetric",
     "Schedule",
     "Upload",
-    "UploadPart",
     "UploadSession",
     "Worker",
 ]
@@ -271,18 +270,6 @@ class UploadSession(Base):
     sha256: Mapped[str]  #: as declared; checked at the end
     part_bytes: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime]
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class UploadPart(Base):
-    """One part that has come."""
-
-    __tablename__ = "upload_parts"
-    session_id: Mapped[UUID] = mapped_column(ForeignKey("upload_sessions.id", ondelete="CASCADE"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str]
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 

@@ -8,7 +8,6 @@ from celery import Celery, Task
 from celery.exceptions import Ignore
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts.kinds import KINDS, kind_named
 from shared.errors import Fatal, Retryable
@@ -16,7 +15,7 @@ from shared.queue.execute import NotOurs, execute
 from shared.queue.mirror import Mirror
 from shared.queue.registry import RUN_BODIES, STEP_BODIES, RunBody
 from shared.queue.runtime import Runtime
-from shared.queue.steps import run_step
+from shared.queue.steps import RETRIED, run_step
 from shared.settings import Settings
 
 STEPS_QUEUE = "steps"
@@ -115,13 +114,14 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
     limit_s = int(settings.step_time_limit_s)
 
     @app.task(
+        bind=True,
         name=name,
         shared=False,
         acks_late=True,
         ignore_result=True,
         soft_time_limit=limit_s,
         time_limit=limit_s + 10,
-        autoretry_for=(Retryable, SQLAlchemyError, OSError),
+        autoretry_for=RETRIED,
         retry_on_worker_lost=True,
         retry_backoff=True,
         retry_backoff_max=60,
@@ -129,8 +129,8 @@ def _add_step(app: Celery, name: str, holder: Holder, settings: Settings) -> Non
         default_retry_delay=2,
         max_retries=settings.step_max_retries,
     )
-    def step(args: dict[str, Any], **_later: Any) -> None:
-        run_step(holder.get(), name, args)
+    def step(task: Task[Any, Any], /, args: dict[str, Any], **_later: Any) -> None:
+        run_step(holder.get(), name, args, task)
 
 
 class Sender:

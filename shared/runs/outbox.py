@@ -38,6 +38,21 @@ _FAILED = text(
     "UPDATE outbox SET tries = tries + 1, last_error = :error, "
     "not_before = now() + make_interval(secs => least(30, 0.5 * power(2, least(tries, 10)))) WHERE id = ANY(:ids)"
 )
+_GIVE_BACK = text(
+    "UPDATE outbox SET tries = tries + 1, last_error = :error, "
+    "sent_at = CASE WHEN created_at > now() - make_interval(secs => :retry_s) THEN NULL ELSE sent_at END, "
+    "not_before = now() + make_interval(secs => least(3600, 60 * power(2, least(tries, 6)))) "
+    "WHERE id = :id AND sent_at IS NOT NULL RETURNING sent_at IS NULL"
+)
+
+
+def give_back(session: Session, row_id: int, error: str, retry_s: float) -> bool:
+    """A step failed for good where it was sent: it is sent again after a while. False: it is too old, it is given up.
+
+    Its row keeps the last error.
+    """
+    values = {"id": row_id, "error": error[:500], "retry_s": retry_s}
+    return bool(session.execute(_GIVE_BACK, values).scalar())
 
 
 def put(

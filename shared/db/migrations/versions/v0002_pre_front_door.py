@@ -140,17 +140,6 @@ CREATE TABLE upload_sessions (
     FOREIGN KEY(project_id) REFERENCES projects (id),
     FOREIGN KEY(created_by) REFERENCES principals (id)
 );
-
-CREATE TABLE upload_parts (
-    session_id UUID NOT NULL,
-    number INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    size_bytes BIGINT NOT NULL,
-    sha256 TEXT NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    PRIMARY KEY (session_id, number),
-    FOREIGN KEY(session_id) REFERENCES upload_sessions (id) ON DELETE CASCADE
-);
 """
 
 
