@@ -25,8 +25,8 @@ def lines(platform: Platform, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (platform.folder / f"{name}.log").read_text().splitlines()]
 
 
-def generate(url: str, name: str = "d", **headers: str) -> UUID:
-    body = {"name": name, "faults": ["healthy"], "units_per_fault": 1, "records_per_unit": 1, "duration_s": 0.25}
+def generate(url: str, name: str = "d", records: int = 1, **headers: str) -> UUID:
+    body = {"name": name, "faults": ["healthy"], "units_per_fault": 1, "records_per_unit": records, "duration_s": 0.25}
     answer = httpx.post(f"{url}/v1/datasets/generate", json=body, headers=HEADERS | headers)
     assert answer.status_code == 202, answer.text
     return UUID(answer.json()["id"])
@@ -34,11 +34,6 @@ def generate(url: str, name: str = "d", **headers: str) -> UUID:
 
 def test_one_trace_leads_from_the_request_through_the_rows_to_the_body(platform: Platform) -> None:
     url = platform.start_api()
-    unwanted = generate(url, name="unwanted", traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
-    httpx.post(f"{url}/v1/runs/{unwanted}/cancel", headers=HEADERS)
-    outbox = platform.rows("SELECT traceparent FROM outbox")
-    assert [entry["traceparent"].split("-")[1] for entry in outbox] == [TRACE_ID], "a step carries its run's trace"
-
     platform.start_core()
     platform.start_worker("g1", "services.generation.worker", FAULTLINE_WORKER_POOLS='["generation"]')
     run = generate(url, traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
@@ -51,6 +46,13 @@ def test_one_trace_leads_from_the_request_through_the_rows_to_the_body(platform:
     until(lambda: "attempt ended" in {line["event"] for line in ours()}, what="the end is not logged")
     assert "claimed" in {line["event"] for line in ours()}
     assert {line["trace_id"] for line in ours()} == {TRACE_ID}
+
+    unwanted = generate(url, "unwanted", records=10_000, traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
+    until(lambda: platform.run(unwanted)["state"] == "running")
+    httpx.post(f"{url}/v1/runs/{unwanted}/cancel", headers=HEADERS)
+    platform.finished(unwanted)
+    steps = platform.rows("SELECT traceparent FROM outbox WHERE args->>'run_id' = :id", id=str(unwanted))
+    assert {step["traceparent"].split("-")[1] for step in steps} == {TRACE_ID}, "a step carries its run's trace"
 
 
 def test_every_line_of_every_process_is_json_with_ids_also_those_of_libraries(platform: Platform) -> None:

@@ -23,21 +23,33 @@ _ROWS = text(
     FROM generate_series(1, :count) AS n
     """
 )
+_TURNS = 100
 _PAGES = (
     "limit=50",
     "limit=200",
     "state=failed&limit=50",
     "state=cancelled&limit=50",
     "kind=test.noop&limit=50",
-    "limit=50&cursor=80000000-0000-0000-0000-000000000000",
 )
+
+
+def _far_down(client: httpx.Client) -> str:
+    """The query of a page that many others come before."""
+    page = "limit=50"
+    for _ in range(_TURNS):
+        cursor = client.get(f"/v1/runs?{page}").json()["next_cursor"]
+        if cursor is None:
+            break
+        page = f"limit=50&cursor={cursor}"
+    return page
 
 
 def _pages(platform: Platform, url: str, size: Size) -> Sample:
     waits: list[float] = []
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {API_KEY}"}) as client:
+        far_down = _far_down(client)
         for _ in range(max(1, int(size.seconds * 10))):
-            for page in _PAGES:
+            for page in (*_PAGES, far_down):
                 began_s = time.perf_counter()
                 answer = client.get(f"/v1/runs?{page}")
                 waits.append((time.perf_counter() - began_s) * 1000)
