@@ -59,6 +59,13 @@ class S3(BaseModel):
         return self.model_dump() | {"secret_access_key": secret}
 
 
+class Rate(BaseModel):
+    """So many per second for long, and so many at once."""
+
+    per_s: float = Field(gt=0)
+    burst: int = Field(ge=1)
+
+
 _POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]
 
 
@@ -142,6 +149,11 @@ class Settings(BaseSettings):
     graceful_shutdown_s: float = Field(5.0, gt=0)
     bootstrap_key: str | None = Field(None, min_length=24)  #: first API key; stored as a hash only
     bootstrap_project: str = "default"
+    #: requests; each API process counts for itself, so that replicas multiply them. Behind a proxy set uvicorn's
+    #: FORWARDED_ALLOW_IPS too, or all clients share the proxy's address
+    key_rate: Rate = Rate(per_s=200, burst=1000)  #: of one key
+    anonymous_rate: Rate = Rate(per_s=20, burst=100)  #: of one address, without a key that is known to be good
+    failed_rate: Rate = Rate(per_s=0.5, burst=20)  #: of one address, with keys that are not good
     #: sign what the API gives out for a while (tickets); the first signs, all are believed
     secret_keys: list[Annotated[SecretStr, Field(min_length=32)]] = Field(default_factory=list)
 

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from services.api import (
     actions,
+    audit_log,
     batches,
     deleting,
     diagnostics,
@@ -28,17 +29,20 @@ from services.api import (
     runs,
     submissions,
     system,
+    tickets,
     upload_parts,
     uploads,
 )
 from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
 from services.api.access.signing import Signer
+from services.api.access.tickets import Tickets
 from services.api.deps import DATA_EDITOR, Parts
 from services.api.edge import Edge
 from services.api.etags import Tagged
 from services.api.hub import EventHub
 from services.api.limits import BodyLimit, Observed, UploadsNeedAKey
+from services.api.rates import RateLimit
 from services.api.ready import Probe
 from services.api.strict import strict
 from shared.artifacts import ArtifactStore
@@ -67,6 +71,8 @@ MODULES = (
     members,
     keys,
     pools,
+    tickets,
+    audit_log,
 )
 
 
@@ -78,10 +84,11 @@ def _operation_id(route: APIRoute) -> str:
 def build(settings: Settings) -> FastAPI:
     """The application with its parts. Raises `UserError` for settings that an API cannot do without."""
     signer = Signer(settings.secret_keys)
+    by_ticket = Tickets(signer)
     engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
     eager = Eager(settings) if settings.always_eager else None
     hub = EventHub(engine, settings.direct_url, settings.event_poll_s)
-    access = Chain(engine, [bearer_key])
+    access = Chain(engine, [bearer_key, by_ticket])
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -109,6 +116,7 @@ def build(settings: Settings) -> FastAPI:
         hub=hub,
         access=access,
         signer=signer,
+        tickets=by_ticket,
         after_submit=eager.run_everything if eager is not None else lambda: None,
     )
     app.state.probe = Probe(settings.database_url)
@@ -120,6 +128,7 @@ def build(settings: Settings) -> FastAPI:
     )
     app.add_middleware(UploadsNeedAKey, check=lambda request: DATA_EDITOR.check(access.identify(request)))
     app.add_middleware(Tagged)
+    app.add_middleware(RateLimit, settings=settings)
     app.add_middleware(Observed)
     app.add_middleware(Edge)
     app.openapi = cache(lambda: openapi.describe(app))  # type: ignore[method-assign]

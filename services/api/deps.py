@@ -14,6 +14,7 @@ from services.api.access.chain import Chain
 from services.api.access.identity import Identity
 from services.api.access.needs import Needs
 from services.api.access.signing import Signer
+from services.api.access.tickets import Tickets
 from services.api.hub import EventHub
 from shared.artifacts import ArtifactStore
 from shared.contracts.roles import Role, Scope
@@ -31,6 +32,7 @@ class Parts:
     hub: EventHub
     access: Chain
     signer: Signer
+    tickets: Tickets
     after_submit: Callable[[], None]  #: eager mode runs what was queued; otherwise nothing
 
 
@@ -58,9 +60,22 @@ class Asks:
         return self.needs.check(identity)
 
 
+@dataclass(frozen=True)
+class AsksForStream(Asks):
+    """The same for an event stream, whose reader may name a ticket in the address."""
+
+    def __call__(
+        self, request: Request, ticket: Annotated[str | None, Query(description="Of POST /v1/tickets.")] = None
+    ) -> Identity:
+        """Who is calling. The ticket is read by its authenticator; here it is declared."""
+        del ticket
+        return super().__call__(request)
+
+
 #: what a route asks of its caller: to read, to make and change runs, to send and remove data, to manage one's own
 #: keys, to manage people and their keys, to dispose of the project, to run the platform
 ViewerDep = Annotated[Identity, Depends(Asks(Needs(Role.VIEWER, Scope.READ)))]
+StreamDep = Annotated[Identity, Depends(AsksForStream(Needs(Role.VIEWER, Scope.READ)))]
 EditorDep = Annotated[Identity, Depends(Asks(Needs(Role.EDITOR, Scope.RUNS_WRITE)))]
 DATA_EDITOR = Needs(Role.EDITOR, Scope.DATA_WRITE)
 DataEditorDep = Annotated[Identity, Depends(Asks(DATA_EDITOR))]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
 
-from services.api.deps import PartsDep, SessionDep, ViewerDep
+from services.api.deps import PartsDep, SessionDep, StreamDep, ViewerDep
 from services.api.news import BEGINNING, NewsFilter, Place, checked, news_view, now, parse_place, place_of, read_news
 from services.api.search import labels_of
 from services.api.stream import EventStream, Mailbox, frame
@@ -36,7 +36,7 @@ class _Start:
 def start_of_run(
     run_id: UUID,
     parts: PartsDep,
-    identity: ViewerDep,
+    identity: StreamDep,
     last_event_id: LastSeq = None,
     after: Annotated[int, Query(ge=0, le=_SEQ, description="The `seq` seen last.")] = 0,
 ) -> _Start:
@@ -49,7 +49,7 @@ def start_of_run(
 
 @router.get("/runs/{run_id}/events", response_class=EventStream)
 async def stream_run(
-    run_id: UUID, parts: PartsDep, identity: ViewerDep, start: Annotated[_Start, Depends(start_of_run)]
+    run_id: UUID, parts: PartsDep, identity: StreamDep, start: Annotated[_Start, Depends(start_of_run)]
 ) -> EventStream:
     """Everything that happened and happens to the run: `id` is the event's `seq`, and `end` closes the stream."""
     mailbox = Mailbox()
@@ -86,7 +86,7 @@ class _NewsQuery:
 
 def start_of_news(
     parts: PartsDep,
-    _identity: ViewerDep,
+    _identity: StreamDep,
     last_event_id: LastPlace = None,
     after: Annotated[str | None, Query(pattern=_PLACE, description="The id seen last.")] = None,
     begin: Annotated[From, Query(alias="from", description="Where to begin without an id.")] = From.NOW,
@@ -102,7 +102,7 @@ def start_of_news(
 @router.get("/events", response_class=EventStream)
 async def stream_project(
     parts: PartsDep,
-    identity: ViewerDep,
+    identity: StreamDep,
     query: Annotated[_NewsQuery, Depends()],
     start: Annotated[Place, Depends(start_of_news)],
 ) -> EventStream:

@@ -173,3 +173,17 @@ class AuditView(View):
     target: str
     data: dict[str, Any]
     traceparent: str | None
+
+
+class TicketRequest(Contract):
+    """The event stream to be opened: of one run, or of the project if none is named."""
+
+    run_id: UUID | None = None
+
+
+class TicketView(View):
+    """A ticket, and the address that it opens until it expires."""
+
+    ticket: str
+    url: str
+    expires_at: datetime

@@ -196,7 +196,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+_OFTEN = json.dumps({"per_s": 100_000, "burst": 100_000})
 FAST = {
+    "FAULTLINE_KEY_RATE": _OFTEN,
+    "FAULTLINE_ANONYMOUS_RATE": _OFTEN,
+    "FAULTLINE_FAILED_RATE": _OFTEN,
     "FAULTLINE_HEARTBEAT_S": "0.5",
     "FAULTLINE_LEASE_S": "3",
     "FAULTLINE_CANCEL_GRACE_S": "1",

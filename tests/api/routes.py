@@ -1,0 +1,218 @@
+"""Every route of the API and what tests need to call it. A new route is found by itself.
+
+A test that fails with "add ..." wants one line here: how a path's parameter is filled, or an example of a good request.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from services.api.access.needs import Needs
+from services.api.app import MODULES
+from services.api.deps import Asks
+from tests.api.people import change
+from tests.support.platform import Platform
+
+#: need no key
+PUBLIC = frozenset({"/livez", "/readyz", "/metrics"})
+READING = frozenset({"GET", "HEAD"})
+#: parts of a path that name what belongs to no project
+PLATFORM_WIDE = frozenset({"principal", "name"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    path: str
+    needs: tuple[Needs, ...]
+    parameters: tuple[str, ...]
+    needs_body: bool
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it goes on until somebody hangs up."""
+        return self.path.endswith("/events")
+
+    def filled(self, values: dict[str, str]) -> str:
+        """The path with its parameters."""
+        path = self.path
+        for name in self.parameters:
+            path = path.replace(f"{{{name}}}", values[name])
+        return path
+
+
+def _needs(dependant: Dependant) -> Iterator[Needs]:
+    for inner in dependant.dependencies:
+        if isinstance(inner.call, Asks):
+            yield inner.call.needs
+        yield from _needs(inner)
+
+
+def routes() -> list[Route]:
+    """All routes of the API."""
+    found = []
+    for module in MODULES:
+        for route in module.router.routes:
+            assert isinstance(route, APIRoute), route
+            body = route.body_field
+            parameters = tuple(re.findall(r"\{(\w+)", route.path))
+            needs_body = body is not None and body.field_info.is_required()
+            for method in route.methods or ():
+                needs = tuple(dict.fromkeys(_needs(route.dependant)))
+                found.append(Route(method, route.path, needs, parameters, needs_body))
+    return found
+
+
+def documented(app: FastAPI) -> set[str]:
+    """Every route that the application itself knows of, in the words of `str(Route)`."""
+    return {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
+
+
+@dataclass
+class World:
+    """Things of the client's project, made when asked for."""
+
+    client: TestClient
+    platform: Platform
+    #: words and ids that nobody else may see
+    marks: set[str] = field(default_factory=set)
+
+    def _mark(self, word: Any) -> str:
+        self.marks.add(str(word))
+        return str(word)
+
+    def generate(self) -> dict[str, Any]:
+        """A spec that is good and has a name of its own."""
+        name = self._mark(f"hidden-{uuid4().hex[:8]}")
+        return {"name": name, "units_per_fault": 1, "records_per_unit": 1, "duration_s": 0.5}
+
+    def run(self) -> str:
+        """A queued run."""
+        made = self.client.post("/v1/datasets/generate", json=self.generate())
+        assert made.status_code == 202, made.text
+        return self._mark(made.json()["id"])
+
+    def dataset(self) -> str:
+        """A dataset that is being made."""
+        return self._mark(self.platform.rows("SELECT id FROM datasets WHERE run_id = :run", run=self.run())[0]["id"])
+
+    def model(self) -> str:
+        """A model, as a row."""
+        model = self._mark(uuid4())
+        sql = "INSERT INTO models (id, project_id, name, run_id, dataset_id) SELECT :id, project_id, :name, run_id, id"
+        change(self.platform, f"{sql} FROM datasets WHERE id = :dataset", id=model, name=model, dataset=self.dataset())
+        return model
+
+    def artifact(self) -> str:
+        """A file, as a row."""
+        artifact = self._mark(uuid4())
+        change(
+            self.platform,
+            "INSERT INTO artifacts (id, run_id, attempt, role, name, key, size_bytes, sha256, content_type) "
+            "VALUES (:id, :run, 1, 'output', 'f', :id, 1, '', 'text/plain')",
+            id=artifact,
+            run=self.run(),
+        )
+        return artifact
+
+    def principal(self) -> str:
+        """A member of the project."""
+        name = self._mark(f"hidden-{uuid4().hex[:8]}")
+        assert self.client.post("/v1/principals", json={"kind": "user", "name": name}).is_success
+        assert self.client.put(f"/v1/members/{name}", json={"role": "viewer"}).is_success
+        return name
+
+    def key(self) -> str:
+        """A key of the project."""
+        return self._mark(self.client.post("/v1/keys", json={"name": "k"}).json()["id"])
+
+    def signature(self) -> str:
+        """A family of failures."""
+        signature = self._mark(uuid4().hex[:16])
+        change(
+            self.platform,
+            "UPDATE runs SET state = 'failed', finished_at = now(), error_signature = :signature, "
+            "envelope = jsonb_build_object('success', false, 'run_id', id, 'attempt', 1, 'task_id', 't', 'kind', kind, "
+            "'duration_seconds', 0, 'error', jsonb_build_object('type', 'UserError', 'message', 'm', 'remedy', 'r', "
+            "'error_id', 'e')) WHERE id = :run",
+            signature=signature,
+            run=self.run(),
+        )
+        return signature
+
+    def project(self) -> str:
+        """The project itself."""
+        return self._mark(self.platform.caller.project_id)
+
+
+#: parameter of a path -> makes what it can name
+FILL: dict[str, Callable[[World], str]] = {
+    "run_id": World.run,
+    "dataset": World.dataset,
+    "model": World.model,
+    "artifact_id": World.artifact,
+    "principal": World.principal,
+    "key_id": World.key,
+    "project": World.project,
+    "signature": World.signature,
+    "name": lambda _: "test",  # of a pool
+}
+#: ids that name nothing
+NOTHING = {name: str(uuid4()) for name in FILL} | {"signature": "0" * 16}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A good request: its arguments, and what must be done to the thing in its path before."""
+
+    arguments: Callable[[World], dict[str, Any]] = lambda _: {}
+    before: str = ""
+
+
+def _any_kind(world: World) -> dict[str, Any]:
+    return {"json": {"kind": "dataset.generate", "spec": world.generate()}}
+
+
+#: of routes that change something and need more than their path
+EXAMPLES: dict[str, Example] = {
+    "POST /v1/datasets/generate": Example(lambda world: {"json": world.generate()}),
+    "POST /v1/runs": Example(_any_kind),
+    "POST /v1/runs/{run_id}/clone": Example(lambda world: {"json": {"spec": {"name": world.generate()["name"]}}}),
+    "POST /v1/runs/{run_id}/resume": Example(before="UPDATE runs SET state = 'paused' WHERE id = :run_id"),
+    "POST /v1/runs/{run_id}/retry": Example(
+        before="UPDATE runs SET state = 'cancelled', finished_at = now() WHERE id = :run_id"
+    ),
+    "POST /v1/batches": Example(lambda world: {"json": {"runs": [_any_kind(world)["json"]]}}),
+    "POST /v1/runs/actions": Example(lambda world: {"json": {"action": "cancel", "run_ids": [world.run()]}}),
+    "POST /v1/uploads": Example(lambda _: {"files": {"file": ("a.csv", b"1,2\n")}}),
+    "POST /v1/projects": Example(lambda _: {"json": {"name": f"p-{uuid4().hex[:8]}"}}),
+    "PATCH /v1/projects/{project}": Example(lambda _: {"json": {"share": 2}}),
+    "POST /v1/principals": Example(lambda _: {"json": {"kind": "service", "name": f"s-{uuid4().hex[:8]}"}}),
+    "PATCH /v1/principals/{principal}": Example(lambda _: {"json": {"disabled": True}}),
+    "PUT /v1/members/{principal}": Example(lambda _: {"json": {"role": "editor"}}),
+    "POST /v1/keys": Example(lambda _: {"json": {"name": "k"}}),
+    "POST /v1/pools/{name}/pause": Example(lambda _: {"json": {"reason": "a test"}}),
+    "DELETE /v1/projects/{project}": Example(lambda _: {"params": {"force": True}}),
+}
+#: change something, but only through what these share with a route that has an example
+LIKE_ANOTHER = {
+    "POST /v1/datasets/import": "POST /v1/datasets/generate",
+    "POST /v1/trainings": "POST /v1/datasets/generate",
+    "POST /v1/evaluations": "POST /v1/datasets/generate",
+}
+#: POST only because the answer must not be kept by anybody: nothing changes
+CHANGES_NOTHING = frozenset({"POST /v1/tickets"})
+#: a member may do this to what is its own, whatever its role
+OWN = frozenset({"POST /v1/keys", "DELETE /v1/keys/{key_id}"})
