@@ -26,10 +26,12 @@ from services.api import (
     problems,
     projects,
     runs,
+    schedules,
     submissions,
     system,
     upload_parts,
     uploads,
+    workers,
 )
 from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
@@ -67,6 +69,8 @@ MODULES = (
     members,
     keys,
     pools,
+    workers,
+    schedules,
 )
 
 
