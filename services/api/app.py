@@ -27,11 +27,13 @@ from services.api import (
     problems,
     projects,
     runs,
+    schedules,
     submissions,
     system,
     tickets,
     upload_parts,
     uploads,
+    workers,
 )
 from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
@@ -73,6 +75,8 @@ MODULES = (
     pools,
     tickets,
     audit_log,
+    workers,
+    schedules,
 )
 
 

@@ -1,15 +1,19 @@
-"""What the dispatcher and the reconciler share: one loop that ends on SIGTERM and outlives an outage."""
+"""What the dispatcher and the reconciler share: one loop that ends on SIGTERM and outlives an outage; passes of it."""
 
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 import psycopg2
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.db.leader import Leader
 from shared.db.migrate import check_revision
 from shared.db.session import AWAY, make_engine
 from shared.errors import FaultlineError, Retryable
@@ -73,3 +77,52 @@ def keep_going(name: str, over: threading.Event, once: Callable[[], None]) -> No
             _log.exception("failed and goes on", thread=name, pause_s=pause_s)
             over.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One thing that is done again and again."""
+
+    name: str
+    act: Callable[[], object]
+    every_s: float
+    leader_only: bool = False  #: one process at a time does it
+
+
+class Passes:
+    """Does what is due, each on its own: what fails is logged and tried again, and the others go on."""
+
+    def __init__(self, passes: Sequence[Pass], leader: Leader) -> None:
+        self._passes = passes
+        self._leader = leader
+        now_s = time.monotonic()
+        self._tried_s = dict.fromkeys((item.name for item in passes), float("-inf"))
+        self._done_s = dict.fromkeys((item.name for item in passes), now_s)
+        for item in passes:
+            metrics.PASS_AGE_SECONDS.labels(item.name).set_function(partial(self.age_s, item.name))
+
+    def age_s(self, name: str) -> float:
+        """Seconds since a pass last went through here, or was last left to the leader."""
+        return time.monotonic() - self._done_s[name]
+
+    def once(self) -> None:
+        """Do what is due."""
+        leads = self._leader.held()
+        metrics.LEADER.set(leads)
+        for item in self._passes:
+            if time.monotonic() - self._tried_s[item.name] >= item.every_s:
+                self._tried_s[item.name] = time.monotonic()
+                if leads or not item.leader_only:
+                    self._do(item)
+                else:
+                    self._done_s[item.name] = time.monotonic()
+
+    def _do(self, item: Pass) -> None:
+        try:
+            item.act()
+        except (SQLAlchemyError, psycopg2.Error, Retryable) as error:
+            _log.warning("a pass waits: a dependency is away", which=item.name, error=str(error)[:300])
+        except Exception:  # noqa: BLE001 - the boundary: one pass must not stop the others
+            _log.exception("a pass failed", which=item.name)
+        else:
+            self._done_s[item.name] = time.monotonic()

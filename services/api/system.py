@@ -1,25 +1,17 @@
-"""Who am I, who works here, and is this server well."""
+"""Who am I, and is this server well."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from sqlalchemy import text
 
-from services.api.deps import PartsDep, SessionDep, ViewerDep
+from services.api.deps import SessionDep, ViewerDep
 from services.api.ready import Probe
 from shared.contracts.stream import VersionView
-from shared.contracts.views import MeView, Page, WorkerView
+from shared.contracts.views import MeView
 from shared.observability import metrics
 from shared.version import VERSION
 
 router = APIRouter(tags=["system"])
-_WORKERS = text(
-    """
-    SELECT name, pools, slots, draining, version, started_at, heartbeat_at,
-        heartbeat_at > now() - make_interval(secs => :lease_s) AS alive,
-        (SELECT count(*) FROM runs WHERE state = 'running' AND worker = workers.name) AS busy
-    FROM workers ORDER BY name
-    """
-)
 
 
 @router.get("/v1/me")
@@ -34,13 +26,6 @@ def me(identity: ViewerDep) -> MeView:
         scopes=None if identity.scopes is None else sorted(identity.scopes),
         key_expires_at=identity.key_expires_at,
     )
-
-
-@router.get("/v1/workers")
-def workers(session: SessionDep, parts: PartsDep, _identity: ViewerDep) -> Page[WorkerView]:
-    """The workers that registered."""
-    rows = session.execute(_WORKERS, {"lease_s": parts.settings.lease_s}).mappings()
-    return Page(items=[WorkerView.model_validate(dict(row)) for row in rows])
 
 
 @router.get("/livez", response_class=PlainTextResponse)

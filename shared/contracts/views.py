@@ -174,8 +174,10 @@ class WorkerView(View):
     slots: int
     busy: int
     alive: bool
-    draining: bool
+    draining: bool  #: it takes nothing new, or is about to
+    drain_requested_at: datetime | None = None  #: somebody asked for it
     version: str
+    versions: dict[str, str] = Field(default_factory=dict)  #: of what it runs on
     started_at: datetime
     heartbeat_at: datetime
 

@@ -2,6 +2,7 @@
 
 import os
 import select
+import threading
 from types import TracebackType
 
 import psycopg2
@@ -20,6 +21,8 @@ class Listener:
         self._channels = channels
         self._connection: psycopg2.extensions.connection | None = None
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closing = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> "Listener":
         return self
@@ -28,11 +31,15 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
-        os.close(self._bell)
+        with self._closing:
+            self._closed = True
+            os.close(self._bell)
 
     def ring(self) -> None:
-        """From any thread: let `wait` return at once."""
-        os.eventfd_write(self._bell, 1)
+        """From any thread: let `wait` return at once. Nobody hears it after the end."""
+        with self._closing:
+            if not self._closed:
+                os.eventfd_write(self._bell, 1)
 
     def wait(self, timeout_s: float) -> list[str]:
         """Payloads that came, after at most `timeout_s` or a `ring`. Raises `psycopg2.Error` without a server."""

@@ -59,6 +59,12 @@ RUNS = Gauge("faultline_runs", "Runs that are not finished.", ["pool", "state"],
 OLDEST_QUEUED_SECONDS = Gauge(
     "faultline_oldest_queued_seconds", "Age of the oldest queued run.", ["pool"], multiprocess_mode="mostrecent"
 )
+PASS_AGE_SECONDS = Gauge(
+    "faultline_pass_age_seconds",
+    "Since a pass of the reconciler last went through, or was left to the leader.",
+    ["name"],
+)
+LEADER = Gauge("faultline_leader", "1 where this reconciler does what must happen once.")
 LIVE_SLOTS = Gauge("faultline_live_slots", "Slots of live workers.", ["pool"], multiprocess_mode="mostrecent")
 
 

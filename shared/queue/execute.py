@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +27,7 @@ from shared.queue.outcome import Away, Claimed, Crashed, Outcome, RunFailed, Sto
 from shared.queue.registry import RUN_BODIES, resolve
 from shared.queue.runtime import Runtime
 from shared.queue.supervised import supervise
+from shared.queue.workdir import make_workdir
 from shared.runs import sync
 from shared.runs.keeper import Keeper, Limits
 from shared.runs.reporter import News, RunReporter, StopReason
@@ -86,7 +86,7 @@ def _claim(runtime: Runtime, kind: str, run_id: UUID, attempt: int) -> Claimed:
 def _attempt(runtime: Runtime, claimed: Claimed, mirror: Callable[[News], None]) -> tuple[str, Envelope | None]:
     kind = KINDS[claimed.kind]
     reporter = RunReporter(claimed.attempt)
-    workdir = Path(tempfile.mkdtemp(prefix=f"attempt-{runtime.worker}-", dir=_work_dir(runtime)))
+    workdir = make_workdir(runtime.settings, runtime.worker)
     killer = _Killer(runtime, claimed, workdir)
     keeper = Keeper(
         runtime.engine,
@@ -114,13 +114,6 @@ def _attempt(runtime: Runtime, claimed: Claimed, mirror: Callable[[News], None])
         )
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
-
-
-def _work_dir(runtime: Runtime) -> Path | None:
-    folder = runtime.settings.work_dir
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _body(

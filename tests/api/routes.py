@@ -22,6 +22,8 @@ from tests.support.platform import Platform
 
 #: need no key
 PUBLIC = frozenset({"/livez", "/readyz", "/metrics"})
+#: work without a key: their signed URLs are one
+SIGNED = frozenset({"/v1/uploads/sessions/{session_id}/parts/{number}", "/v1/artifacts/{artifact_id}/content"})
 READING = frozenset({"GET", "HEAD"})
 #: parts of a path that name what belongs to no project
 PLATFORM_WIDE = frozenset({"principal", "name"})
@@ -138,12 +140,33 @@ class World:
         """A key of the project."""
         return self._mark(self.client.post("/v1/keys", json={"name": "k"}).json()["id"])
 
+    def session(self) -> str:
+        """An upload that has begun."""
+        body = {"file_name": "a.csv", "size_bytes": 4, "sha256": "0" * 64}
+        return self._mark(self.client.post("/v1/uploads/sessions", json=body).json()["id"])
+
+    def schedule(self) -> str:
+        """A schedule."""
+        made = self.client.post("/v1/schedules", json=_nightly(self))
+        assert made.status_code == 201, made.text
+        return self._mark(made.json()["id"])
+
+    def name(self) -> str:
+        """What a pool and a worker are called."""
+        change(
+            self.platform,
+            "INSERT INTO workers (name, pools, kinds, slots, host, pid, version) "
+            "VALUES (:name, ARRAY['test'], ARRAY['test.inline'], 1, 'h', 1, '0') ON CONFLICT DO NOTHING",
+            name="test",
+        )
+        return "test"
+
     def signature(self) -> str:
         """A family of failures."""
         signature = self._mark(uuid4().hex[:16])
         change(
             self.platform,
-            "UPDATE runs SET state = 'failed', finished_at = now(), error_signature = :signature, "
+            "UPDATE runs SET state = 'failed', finished_at = now(), error_signature = :signature, cause = 'bug', "
             "envelope = jsonb_build_object('success', false, 'run_id', id, 'attempt', 1, 'task_id', 't', 'kind', kind, "
             "'duration_seconds', 0, 'error', jsonb_build_object('type', 'UserError', 'message', 'm', 'remedy', 'r', "
             "'error_id', 'e')) WHERE id = :run",
@@ -167,7 +190,9 @@ FILL: dict[str, Callable[[World], str]] = {
     "key_id": World.key,
     "project": World.project,
     "signature": World.signature,
-    "name": lambda _: "test",  # of a pool
+    "session_id": World.session,
+    "schedule": World.schedule,
+    "name": World.name,
 }
 #: ids that name nothing
 NOTHING = {name: str(uuid4()) for name in FILL} | {"signature": "0" * 16}
@@ -185,6 +210,18 @@ def _any_kind(world: World) -> dict[str, Any]:
     return {"json": {"kind": "dataset.generate", "spec": world.generate()}}
 
 
+def _nightly(world: World) -> dict[str, Any]:
+    spec = world.generate()
+    spec["name"] += "-{time}"
+    name = f"s-{uuid4().hex[:8]}"
+    return {"name": name, "cron": "30 2 * * *", "kind": "dataset.generate", "spec": spec}
+
+
+def _ended(table: str, parameter: str) -> str:
+    made_by = f"(SELECT run_id FROM {table} WHERE id = :{parameter})"
+    return f"UPDATE runs SET state = 'succeeded', finished_at = now() WHERE id = {made_by}"
+
+
 #: of routes that change something and need more than their path
 EXAMPLES: dict[str, Example] = {
     "POST /v1/datasets/generate": Example(lambda world: {"json": world.generate()}),
@@ -197,6 +234,14 @@ EXAMPLES: dict[str, Example] = {
     "POST /v1/batches": Example(lambda world: {"json": {"runs": [_any_kind(world)["json"]]}}),
     "POST /v1/runs/actions": Example(lambda world: {"json": {"action": "cancel", "run_ids": [world.run()]}}),
     "POST /v1/uploads": Example(lambda _: {"files": {"file": ("a.csv", b"1,2\n")}}),
+    "POST /v1/uploads/sessions": Example(
+        lambda _: {"json": {"file_name": "a.csv", "size_bytes": 4, "sha256": "0" * 64}}
+    ),
+    "POST /v1/artifacts/{artifact_id}/link": Example(lambda _: {"json": {"expires_in_s": 60}}),
+    "DELETE /v1/datasets/{dataset}": Example(before=_ended("datasets", "dataset")),
+    "DELETE /v1/models/{model}": Example(before=_ended("models", "model")),
+    "POST /v1/schedules": Example(lambda world: {"json": _nightly(world)}),
+    "PATCH /v1/schedules/{schedule}": Example(lambda _: {"json": {"enabled": False}}),
     "POST /v1/projects": Example(lambda _: {"json": {"name": f"p-{uuid4().hex[:8]}"}}),
     "PATCH /v1/projects/{project}": Example(lambda _: {"json": {"share": 2}}),
     "POST /v1/principals": Example(lambda _: {"json": {"kind": "service", "name": f"s-{uuid4().hex[:8]}"}}),
@@ -211,8 +256,9 @@ LIKE_ANOTHER = {
     "POST /v1/datasets/import": "POST /v1/datasets/generate",
     "POST /v1/trainings": "POST /v1/datasets/generate",
     "POST /v1/evaluations": "POST /v1/datasets/generate",
+    "POST /v1/uploads/sessions/{session_id}/complete": "POST /v1/uploads",
 }
 #: POST only because the answer must not be kept by anybody: nothing changes
-CHANGES_NOTHING = frozenset({"POST /v1/tickets"})
+CHANGES_NOTHING = frozenset({"POST /v1/tickets", "POST /v1/artifacts/{artifact_id}/link"})
 #: a member may do this to what is its own, whatever its role
 OWN = frozenset({"POST /v1/keys", "DELETE /v1/keys/{key_id}"})

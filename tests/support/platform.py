@@ -81,7 +81,11 @@ class Platform:
         def registered() -> bool:
             assert process.poll() is None, self.log(name)
             return bool(
-                self.rows("SELECT 1 FROM workers WHERE name = :name AND pid = :pid", name=name, pid=process.pid)
+                self.rows(
+                    "SELECT 1 FROM workers WHERE name = :name AND pid = :pid AND NOT draining",
+                    name=name,
+                    pid=process.pid,
+                )
             )
 
         until(registered, 90, f"worker {name} does not register:\n{self.log(name)}")
