@@ -25,7 +25,11 @@ _TAGS = {
     "events": "What happens, as it happens.",
     "datasets and models": "What runs have made.",
     "files": "Records in, results out.",
-    "system": "Who am I, who works here, is this server well.",
+    "access": "Projects, people, and the keys that they hold.",
+    "pools": "Where runs wait and work.",
+    "workers": "Who works here, and who is to stop.",
+    "schedules": "Runs that are submitted again and again.",
+    "system": "Who am I, is this server well.",
 }
 #: Examples for fields whose type alone says too little, by name; a field's own `examples` go first.
 _FIELDS: dict[str, Any] = {
