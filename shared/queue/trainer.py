@@ -111,10 +111,8 @@ def run_to_exit(orders: BinaryIO, messages: BinaryIO) -> NoReturn:
 
 
 def main() -> None:
-    """Entry of a spawned trainer: `python -m shared.queue.trainer <message fd> <supervisor pid>`."""
-    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
-    die_with_parent(parent)
-    run_to_exit(os.fdopen(0, "rb"), os.fdopen(descriptor, "wb"))
+    """Entry of a spawned trainer: `python -m shared.queue.trainer <message fd>`."""
+    run_to_exit(os.fdopen(0, "rb"), os.fdopen(int(sys.argv[1]), "wb"))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def spawn_trainer() -> Trainer:
     pipes = _Pipes.open()
     orders, log, messages = pipes.theirs()
     process = subprocess.Popen(
-        [sys.executable, "-m", "shared.queue.trainer", str(messages), str(os.getpid())],
+        [sys.executable, "-m", "shared.queue.trainer", str(messages)],
         stdin=orders,
         stdout=log,
         stderr=log,
