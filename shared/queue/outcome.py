@@ -147,8 +147,11 @@ def settle(
 ) -> tuple[str, Envelope | None]:
     """Write the end of an attempt. Returns what became of the run and its envelope, if it is over.
 
-    While the database is away it is tried again, until the lease ends; then the reaper owns the run.
+    While the database is away it is tried again, until the lease ends; then the reaper owns the run. Of a claim that is
+    lost nothing is written, and a database that says nothing is not asked.
     """
+    if isinstance(outcome, Stopped) and outcome.reason == "lost":
+        return "lost", None
     while True:
         try:
             with transaction(runtime.engine) as session:
@@ -175,7 +178,7 @@ def _write(
     stage_seconds: dict[str, float],
 ) -> tuple[str, Envelope | None]:
     run_id, attempt = claimed.run_id, claimed.attempt
-    if (isinstance(outcome, Stopped) and outcome.reason == "lost") or not write_news(session, run_id, attempt, news):
+    if not write_news(session, run_id, attempt, news):
         return "lost", None
     if isinstance(outcome, Crashed):
         run = session.get_one(Run, run_id, with_for_update=True)
