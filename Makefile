@@ -11,7 +11,7 @@ DATA ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench clean
+.PHONY: help setup demo up test check bench chaos clean
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ check: $(STAMP) ## Lint, format, types, layers, sizes, requirements
 
 bench: $(STAMP) ## Measure speed beside its peers; ARGS="--only path --repeats 3" chooses
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(STAMP) ## 500 runs under random kills and outages; ARGS="--seed 7" repeats one
+	@CHAOS=long $(BIN)/python -m tests.chaos.campaign $(ARGS)
+	@CHAOS=long $(BIN)/python -m pytest -c .pytest.ini tests/chaos
 
 clean: ## Remove .venv, the local stack's data and all caches
 	@if [ -x $(BIN)/faultline ]; then $(BIN)/faultline down || true; fi

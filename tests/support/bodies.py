@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from pydantic import Field
 
 from shared.contracts.base import View
@@ -28,6 +29,8 @@ class CountSpec(Spec):
     fail_with_nul: bool = False
     raises: Literal["memory", "large", "away", "exit", "segv"] | None = None  #: at `fail_at`, instead of a UserError
     away_times: int = 1000  #: so many attempts find a dependency away
+    result_bytes: int = 0  #: how much text the result carries along
+    marked: bool = False  #: each line of the journal names the attempt that wrote it
 
 
 class Counted(View):
@@ -35,6 +38,12 @@ class Counted(View):
 
     steps: int
     began_at: int
+
+
+class Padded(Counted):
+    """A result of the size that was asked for."""
+
+    padding: str
 
 
 def note(journal: str, line: str) -> None:
@@ -46,16 +55,21 @@ def note(journal: str, line: str) -> None:
 
 def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Counted:
     """See `CountSpec`."""
+    mark = f" attempt={structlog.contextvars.get_contextvars()['attempt']}" if spec.marked else ""
+
+    def tell(line: str) -> None:
+        note(spec.journal, line + mark)
+
     saved = artifacts.checkpoint()
     began_at = int(saved.read_text()) if saved else 0
-    note(spec.journal, f"start pid={os.getpid()} from={began_at}")
+    tell(f"start pid={os.getpid()} from={began_at}")
     print(f"counting from {began_at}", flush=True)  # noqa: T201 - what a library prints belongs to the run's log
     for step in range(began_at, spec.steps):
         if spec.heeds_stop and reporter.should_stop():
-            note(spec.journal, f"stop at={step}")
+            tell(f"stop at={step}")
             raise RunStopped
         if spec.crash_at == step and _crashes_so_far(spec.journal) < spec.crashes:
-            note(spec.journal, f"crash at={step}")
+            tell(f"crash at={step}")
             os.kill(os.getpid(), signal.SIGKILL)
         if spec.fail_at == step and spec.fail_with_nul:
             raise ValueError("a\x00b \ud800")
@@ -64,12 +78,14 @@ def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Count
         elif spec.fail_at == step:
             raise UserError("the body was told to fail", remedy="Do not tell it to.")
         time.sleep(spec.step_s)
-        note(spec.journal, f"step {step}")
+        tell(f"step {step}")
         artifacts.save_checkpoint(step + 1, str(step + 1).encode())
         reporter.metrics(step, value=float(step))
         reporter.progress((step + 1) / spec.steps, stage="counting", current=step + 1, total=spec.steps)
     artifacts.put("count.txt", str(spec.steps).encode(), "text/plain")
-    note(spec.journal, "end")
+    tell("end")
+    if spec.result_bytes:
+        return Padded(steps=spec.steps, began_at=began_at, padding="x" * spec.result_bytes)
     return Counted(steps=spec.steps, began_at=began_at)
 
 

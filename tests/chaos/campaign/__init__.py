@@ -1,0 +1,1 @@
+"""Many runs, many faults, one verdict."""
