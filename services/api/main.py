@@ -6,12 +6,26 @@ import sys
 import uvicorn
 
 from services.api.app import build
+from services.api.hub import EventHub
 from shared.db.migrate import check_revision
 from shared.db.session import make_engine
 from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging
 from shared.observability.tracing import start_tracing
 from shared.settings import load_settings
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it is told to end, so that their readers go elsewhere at once."""
+
+    def __init__(self, config: uvicorn.Config, hub: EventHub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn: it waits here for what is still open."""
+        self._hub.end_streams()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -34,7 +48,7 @@ def main() -> None:
         timeout_graceful_shutdown=int(settings.graceful_shutdown_s),
     )
     handed_down = [socket.socket(fileno=settings.api_fd)] if settings.api_fd is not None else None
-    uvicorn.Server(config).run(sockets=handed_down)
+    _Server(config, app.state.parts.hub).run(sockets=handed_down)
 
 
 if __name__ == "__main__":

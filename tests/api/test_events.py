@@ -1,6 +1,7 @@
 """Watching a run over SSE."""
 
 import json
+import signal
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -74,6 +75,16 @@ def test_a_watcher_outlives_the_death_of_its_api_process(platform: Platform) -> 
             states.append(data["data"]["state"])
     assert seen == list(range(1, platform.run(run)["event_seq"] + 1))
     assert states[-1] == "succeeded"
+
+
+def test_an_api_that_is_told_to_end_lets_its_watchers_go(make_platform: MakePlatform) -> None:
+    platform = make_platform(FAULTLINE_GRACEFUL_SHUTDOWN_S="300")
+    url = platform.start_api()
+    run = platform.submit("test.inline", steps=1)
+    messages = read(url, run)
+    assert next(messages)[1] == "state"
+    platform.kill("api", signal.SIGTERM)
+    assert list(messages) == [], "the stream is whole, and says no end of the run"
 
 
 def test_a_watcher_who_reads_an_old_history_keeps_nobody_else_waiting(platform: Platform) -> None:
