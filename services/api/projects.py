@@ -13,6 +13,7 @@ from uuid6 import uuid7
 from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.deps import After, Limit, OperatorDep, OwnerDep, OwnerOrOperatorDep, SessionDep, ViewerDep
+from services.api.etags import IfMatchDep
 from services.api.keys import make_key, new_key_view
 from services.api.refs import named
 from services.api.views import page_of
@@ -105,9 +106,12 @@ def show_project(project: str, session: SessionDep, identity: ViewerDep) -> Proj
 
 
 @router.patch("/{project}")
-def change_project(project: str, body: ProjectChange, session: SessionDep, identity: OwnerOrOperatorDep) -> ProjectView:
+def change_project(
+    project: str, body: ProjectChange, session: SessionDep, identity: OwnerOrOperatorDep, seen: IfMatchDep
+) -> ProjectView:
     """Change the name, as its owner; the share and the limits, as an operator."""
     row = _find(session, identity, project, lock=True)
+    seen.against(_view(row))
     changes = body.model_dump(include=set(body.model_fields_set))
     if "name" in changes:
         _named_by_owner(identity, row[0], "rename")

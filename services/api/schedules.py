@@ -13,6 +13,7 @@ from uuid6 import uuid7
 
 from services.api.audit import audit
 from services.api.deps import After, EditorDep, IdempotencyKey, Limit, PartsDep, SessionDep, ViewerDep
+from services.api.etags import IfMatchDep
 from services.api.submissions import Asked, checked
 from services.api.views import page_of
 from shared.contracts.kinds import kind_named
@@ -106,10 +107,11 @@ def show_schedule(schedule: str, session: SessionDep, identity: ViewerDep) -> Sc
 
 @router.patch("/{schedule}")
 def change_schedule(
-    schedule: str, body: ScheduleChange, session: SessionDep, parts: PartsDep, identity: EditorDep
+    schedule: str, body: ScheduleChange, session: SessionDep, parts: PartsDep, identity: EditorDep, seen: IfMatchDep
 ) -> ScheduleView:
     """Change some fields. From now on it submits on behalf of who changed it."""
     found = _find(session, identity.project_id, schedule, lock=True)
+    seen.against(_view(found))
     changes = _changes(body)
     for field, value in changes.items():
         setattr(found, field, value)
@@ -132,9 +134,10 @@ def _changes(body: ScheduleChange) -> dict[str, Any]:
 
 
 @router.delete("/{schedule}", status_code=204)
-def remove_schedule(schedule: str, session: SessionDep, identity: EditorDep) -> None:
+def remove_schedule(schedule: str, session: SessionDep, identity: EditorDep, seen: IfMatchDep) -> None:
     """Its runs stay."""
     found = _find(session, identity.project_id, schedule, lock=True)
+    seen.against(_view(found))
     audit(session, identity, "schedule.remove", found.id, name=found.name)
     session.delete(found)
 

@@ -93,3 +93,17 @@ def test_a_viewer_sees_schedules_and_changes_none(client: TestClient, platform: 
     assert client.patch("/v1/schedules/nightly", json={"enabled": False}).status_code == 403
     assert client.delete("/v1/schedules/nightly").status_code == 403
     assert client.post("/v1/schedules/nightly/run").status_code == 403
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_schedule_that_somebody_else_changed_is_not_changed_by_who_has_not_seen_it(
+    client: TestClient, method: str
+) -> None:
+    client.post("/v1/schedules", json=NIGHTLY)
+    body: dict[str, Any] = {"json": {"priority": 1}} if method == "PATCH" else {}
+    seen = client.get("/v1/schedules/nightly").headers["ETag"]
+    client.patch("/v1/schedules/nightly", json={"cron": "0 3 * * *"})
+    refused = client.request(method, "/v1/schedules/nightly", headers={"If-Match": seen}, **body)
+    assert refused.status_code == 412, refused.text
+    now = client.get("/v1/schedules/nightly").headers["ETag"]
+    assert client.request(method, "/v1/schedules/nightly", headers={"If-Match": now}, **body).is_success
