@@ -314,3 +314,14 @@ def test_each_command_gives_one_document_or_a_picture(
     else:
         assert result.exit_code == 0, result.output
         assert result.stdout.strip()
+
+
+def test_a_dataset_is_deleted_when_nothing_needs_it(real: Faultline, client: Client):
+    run = run_of(client, "d1")
+    refused = real("datasets", "delete", "d1", "--yes")
+    assert refused.exit_code == 2, "its run goes on"
+    client.cancel(run.id)
+    assert json.loads(real("datasets", "delete", "d1", "--yes", "--json").stdout)["name"] == "d1"
+    assert client.datasets() == []
+    gone = real("models", "delete", "d1", "--yes")
+    assert (gone.exit_code, "no model" in gone.stderr) == (2, True)

@@ -1,14 +1,15 @@
-"""`faultline models`: list, show."""
+"""`faultline models`: list, show, delete."""
 
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from services.cli.lazy import Group
 from services.cli.session import Session, command
 from services.cli.ui.tables import model_view, models_table
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False, help="List and show models.")
+app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False, help="List, show and delete models.")
 
 
 @command(app, "list")
@@ -25,3 +26,16 @@ def show_model(session: Session, name: Annotated[str, typer.Argument(metavar="MO
     """Show how a model was trained."""
     found = session.client.model(name)
     session.show(found, model_view(found))
+
+
+@command(app, "delete")
+def delete_model(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a model with its files; its name is free at once. The run that made it stays, with its log."""
+    found = session.client.model(name)
+    session.confirm(f"Delete the model {found.name!r} and its files?", yes=yes)
+    session.client.delete_model(str(found.id))
+    session.show({"deleted": str(found.id), "name": found.name}, Text(f"The model {found.name} is deleted."))

@@ -40,6 +40,10 @@ class DataCalls:
         """One dataset by id or name."""
         return parse(DatasetView, self.http.get(f"/v1/datasets/{segment(ref)}"))
 
+    def delete_dataset(self, ref: str) -> None:
+        """Delete one dataset, by id or name, with its files. Raises `ApiConflict` while something needs it."""
+        self.http.delete(f"/v1/datasets/{segment(ref)}")
+
 
 class ModelCalls:
     """Models and their evaluations."""
@@ -64,6 +68,10 @@ class ModelCalls:
     def model(self, ref: str) -> ModelView:
         """One model by id or name."""
         return parse(ModelView, self.http.get(f"/v1/models/{segment(ref)}"))
+
+    def delete_model(self, ref: str) -> None:
+        """Delete one model, by id or name, with its files. Raises `ApiConflict` while a run reads it."""
+        self.http.delete(f"/v1/models/{segment(ref)}")
 
 
 class _Watched(io.FileIO):
