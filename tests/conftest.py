@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg2
 import pytest
 import redis
 from sqlalchemy.engine import make_url
@@ -15,6 +13,7 @@ from services.cli.stack.engines import postgres, valkey
 from shared.db.migrate import upgrade
 from shared.db.session import make_engine, transaction
 from shared.runs.submit import Caller
+from tests.support.databases import create_database
 from tests.support.platform import API_KEY, Platform, environment_for, settings_from
 
 
@@ -32,27 +31,16 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def _create(postgres_url: str, template: str = "template1") -> str:
-    name = f"t{uuid4().hex}"
-    plain = make_url(postgres_url).set(drivername="postgresql")
-    connection = psycopg2.connect(plain.set(database="postgres").render_as_string(hide_password=False))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    connection.close()
-    return plain.set(database=name).render_as_string(hide_password=False)
-
-
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> str:
     """A database of its own, without tables."""
-    return _create(postgres_url)
+    return create_database(postgres_url)
 
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str) -> str:
     """Name of a database that has the tables, a project and a key; copied for each test."""
-    url = _create(postgres_url)
+    url = create_database(postgres_url)
     engine = make_engine(make_url(url).set(drivername="postgresql+psycopg2").render_as_string(False), pooled=False)
     upgrade(engine)
     grant(engine, "default", API_KEY)
@@ -69,7 +57,7 @@ def make_platform(tmp_path: Path, postgres_url: str, migrated_template: str, bro
     made: list[Platform] = []
 
     def make(**environment: str) -> Platform:
-        database = environment.pop("FAULTLINE_DATABASE_URL", "") or _create(postgres_url, migrated_template)
+        database = environment.pop("FAULTLINE_DATABASE_URL", "") or create_database(postgres_url, migrated_template)
         broker = environment.pop("CELERY_BROKER_URL", broker_url)
         redis.Redis(unix_socket_path=urlsplit(broker_url).path).flushall()
         made.append(_platform(tmp_path, environment_for(tmp_path, database, broker, **environment)))
@@ -86,7 +74,7 @@ def shared_platform(
 ) -> Iterator[Platform]:
     """One for all tests of a module that leave nothing behind."""
     folder = tmp_path_factory.mktemp("platform")
-    platform = _platform(folder, environment_for(folder, _create(postgres_url, migrated_template), broker_url))
+    platform = _platform(folder, environment_for(folder, create_database(postgres_url, migrated_template), broker_url))
     yield platform
     platform.end()
 

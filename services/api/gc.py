@@ -33,7 +33,7 @@ def start_collecting(settings: Settings, over: threading.Event) -> threading.Thr
             wait_s = settings.gc_interval_s
             collect(engine, store, settings, dry_run=False, over=over.is_set)
 
-    thread = threading.Thread(target=loops.loop, args=(over, once), name="collector", daemon=True)
+    thread = threading.Thread(target=loops.keep_going, args=("collector", over, once), name="collector", daemon=True)
     thread.start()
     return thread
 

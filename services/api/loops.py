@@ -69,8 +69,8 @@ def keep_going(name: str, over: threading.Event, once: Callable[[], None]) -> No
         try:
             once()
             pause_s = _OUTAGE_S
-        except (*AWAY, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            _log.warning("waits for the database", thread=name, error=str(error)[:300])
+        except (*AWAY, psycopg2.OperationalError, psycopg2.InterfaceError, Retryable) as error:
+            _log.warning("a dependency is away", thread=name, error=str(error)[:300])
             over.wait(_OUTAGE_S)
         except Exception:  # noqa: BLE001 - the boundary of a thread
             metrics.THREAD_FAILURES.labels(name).inc()

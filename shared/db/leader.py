@@ -5,8 +5,9 @@ import psycopg2.extensions
 import structlog
 from sqlalchemy.engine import make_url
 
+from shared.db.session import GONE
+
 _log = structlog.get_logger(__name__)
-_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
 
 
 class Leader:
@@ -15,7 +16,7 @@ class Leader:
     def __init__(self, direct_url: str, key: int, timeout_s: float) -> None:
         self._dsn = make_url(direct_url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._key = key
-        self._options = f"-c idle_session_timeout={int(timeout_s * 1000)} {_KEEPALIVE}"
+        self._options = f"-c idle_session_timeout={int(timeout_s * 1000)} {GONE}"
         self._connection: psycopg2.extensions.connection | None = None
         self._held = False
 

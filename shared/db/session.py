@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 #: A client that vanished in a transaction must not keep its locks; the server's default is two hours.
-_GONE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
+GONE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2 -c tcp_user_timeout=15000"
 
 
 def _dumps(value: Any) -> str:
@@ -49,7 +49,7 @@ def make_engine(
             "tcp_user_timeout": 15_000,
             "application_name": f"faultline {name}".strip(),
             "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC "
-            f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {_GONE}",
+            f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {GONE}",
         },
         **options,
     )

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shared.db.listen import RUNS_CHANNEL
 from shared.db.session import transaction
 from shared.errors import Conflict
 from shared.queue.registry import RUN_BODIES
@@ -45,7 +46,7 @@ _TAKE = text(
 )
 _BEAT = text(f"{_WRITE} WHERE {_OURS} RETURNING drain_requested_at")
 _HOLDER = text("SELECT host, pid FROM workers WHERE name = :name")
-_WAKE = text("SELECT pg_notify('faultline_runs', 'worker')")
+_WAKE = text(f"SELECT pg_notify('{RUNS_CHANNEL}', 'worker')")
 _LEAVE = text("DELETE FROM workers WHERE name = :name AND host = :host AND pid = :pid")
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import psycopg2
 import redis
 from sqlalchemy.engine import make_url
 
@@ -22,6 +21,7 @@ from services.cli.stack.engines import postgres, valkey
 from shared.db.migrate import upgrade
 from shared.db.session import make_engine, transaction
 from shared.runs.submit import Caller
+from tests.support.databases import create_database
 from tests.support.platform import API_KEY, ROOT, Platform, environment_for, settings_from
 
 #: The settings of a production platform that matter for speed; pools: one for the benchmarks.
@@ -81,7 +81,7 @@ class World:
 
     def database(self) -> str:
         """A fresh database with the tables, a project and a key."""
-        return _create(self.postgres_url, self.template)
+        return create_database(self.postgres_url, self.template)
 
     @contextmanager
     def platform(self, *, lead: int = 1, **environment: str) -> Iterator[Platform]:
@@ -126,22 +126,11 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
     process.wait(30)
 
 
-def _create(postgres_url: str, template: str = "template1") -> str:
-    name = f"b{uuid4().hex}"
-    plain = make_url(postgres_url).set(drivername="postgresql")
-    connection = psycopg2.connect(plain.set(database="postgres").render_as_string(hide_password=False))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    connection.close()
-    return plain.set(database=name).render_as_string(hide_password=False)
-
-
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Start the engines in `folder`."""
     with postgres(folder / "postgres") as postgres_url, valkey(folder / "valkey") as broker_url:
-        made = make_url(_create(postgres_url))
+        made = make_url(create_database(postgres_url))
         engine = make_engine(made.set(drivername="postgresql+psycopg2").render_as_string(False), pooled=False)
         upgrade(engine)
         grant(engine, "default", API_KEY)
