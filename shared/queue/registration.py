@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from shared.db.listen import RUNS_CHANNEL
 from shared.db.session import transaction
 from shared.errors import Conflict
+from shared.queue.processes import exists
 from shared.queue.registry import RUN_BODIES
 from shared.settings import Settings
 from shared.version import VERSION
@@ -84,7 +85,7 @@ class Registration(threading.Thread):
         """
         with transaction(self._engine) as session:
             holder = session.execute(_HOLDER, {"name": self._settings.worker_name}).one_or_none()
-            gone = holder is not None and holder.host == socket.gethostname() and not _exists(holder.pid)
+            gone = holder is not None and holder.host == socket.gethostname() and not exists(holder.pid)
             values = self._row() | {
                 "draining": True,
                 "dead_pid": holder.pid if holder is not None and gone else 0,
@@ -157,16 +158,6 @@ class Registration(threading.Thread):
             "draining": self.leaving or not self.consuming,
             "clock": time.time(),
         }
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def heed_drain(app: Celery, registration: Registration, queues: Sequence[str]) -> None:

@@ -2,10 +2,13 @@
 
 import signal
 
+import psutil
 from fastapi.testclient import TestClient
 
 from services.api.app import build
+from shared.db.session import transaction
 from shared.queue.workdir import make_workdir, remove_leftovers
+from shared.runs.cancel import request_cancel
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, Platform, settings_from, until
 
@@ -65,7 +68,27 @@ def test_only_folders_of_this_worker_are_removed(make_platform: MakePlatform) ->
         others = [make_workdir(settings, "w-2"), make_workdir(settings, "ww")]
         (ours[0] / "checkpoint").write_text("half")
         assert settings.work_dir is not None
-        (settings.work_dir / "attempt-w-abcdefgh").symlink_to(others[0])
+        (settings.work_dir / "attempt-w-999999999-abcdefgh").symlink_to(others[0])
         assert remove_leftovers(settings) == 3
     assert not any(path.exists() for path in ours)
     assert all(path.exists() for path in others)
+
+
+def test_what_a_killed_pool_child_left_is_removed_while_the_folder_of_another_process_stays(
+    make_platform: MakePlatform,
+) -> None:
+    platform = make_platform()
+    platform.start_core()
+    platform.start_worker("w1")
+    work = platform.settings.work_dir
+    assert work is not None
+    run = platform.submit("test.inline", steps=200, step_s=0.1)
+    platform.wait_for_line("step 1")
+    [left] = work.glob("attempt-w1-*")
+    other = work / f"attempt-w1-{platform.processes['w1'].pid}-abcdefgh"
+    other.mkdir()
+    psutil.Process(int(left.name.split("-")[2])).kill()
+    until(lambda: not left.exists(), 60, "the scratch of the killed child stays")
+    assert other.exists(), "that process lives"
+    with transaction(platform.engine) as session:
+        request_cancel(session, run)
