@@ -11,6 +11,7 @@ from shared.runs.cancel import request_cancel
 from shared.runs.submit import Request, submit
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
+from tests.support.processes import pid_alive
 from tests.support.wild import WildSpec
 
 BOTH_STARTS = pytest.mark.parametrize("trainer_start", ["spawn", "forkserver"])
@@ -28,7 +29,7 @@ def noted(platform: Platform) -> list[int]:
 
 
 def gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+    return not any(pid_alive(pid) for pid in pids)
 
 
 def started(platform: Platform, trainer_start: str, deed: str, processes: int) -> UUID:

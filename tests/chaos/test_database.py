@@ -14,6 +14,7 @@ from shared.db.migrate import upgrade
 from shared.db.session import make_engine
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, Platform, until
+from tests.support.processes import alive
 from tests.support.proxy import Proxy
 from tests.support.servers import Server
 
@@ -95,10 +96,6 @@ def test_a_worker_that_hears_nothing_from_the_database_gives_up_in_time_and_come
     second = platform.submit(kind, journal="second", steps=1)
     row = platform.finished(second, 120)
     assert (row["state"], row["worker"]) == ("succeeded", "deaf"), "its slot is of use again"
-
-
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @SLOW

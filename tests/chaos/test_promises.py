@@ -15,6 +15,7 @@ from shared.runs.cancel import request_cancel
 from shared.runs.dispatch import take_all
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
+from tests.support.processes import alive
 
 STEPS = 12
 BOTH_STARTS = pytest.mark.parametrize("trainer_start", ["spawn", "forkserver"])
@@ -84,7 +85,7 @@ def test_a_killed_worker_takes_its_trainer_along_and_another_resumes(
     until(lambda: platform.rows("SELECT 1 FROM artifacts WHERE role = 'checkpoint' AND step >= 3"))
     trainer = trainer_of(platform)
     platform.kill("w1")
-    until(lambda: not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE, 5, "the trainer lives on")
+    until(lambda: not alive(trainer), 5, "the trainer lives on")
     until(lambda: not platform.trainers(), 5, "a child of the worker lives on")
     platform.start_worker("w2")
     row = platform.finished(run)
@@ -195,7 +196,7 @@ def test_a_body_that_does_not_listen_is_killed_within_ten_seconds(make_platform:
     trainer = trainer_of(platform)
     cancel(platform, run)
     assert platform.finished(run, 10)["state"] == "cancelled"
-    until(lambda: not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE, 5, "the body lives on")
+    until(lambda: not alive(trainer), 5, "the body lives on")
     second = platform.submit("test.inline", journal="second", steps=1)
     assert platform.finished(second)["state"] == "succeeded", "the worker goes on"
 
@@ -258,10 +259,6 @@ def test_a_silent_database_does_not_let_a_body_outlive_its_lease(make_platform: 
         session.execute(text("LOCK TABLE run_events IN ACCESS EXCLUSIVE MODE"))
         until(lambda: not alive(trainer), platform.settings.lease_s + 0.5, "the body outlives its lease")
         assert not alive(trainer)
-
-
-def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_run_beyond_its_time_limit_fails_and_says_so(make_platform: MakePlatform) -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.support.platform import FAST, ROOT, until
+from tests.support.processes import with_environment
 
 
 class Stack:
@@ -55,14 +56,7 @@ class Stack:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that lives for this stack."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("FAULTLINE_STATE_DIR") == str(self.folder):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+        return with_environment("FAULTLINE_STATE_DIR", str(self.folder))
 
 
 @pytest.fixture(params=["spawn", "forkserver"])

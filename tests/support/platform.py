@@ -22,6 +22,7 @@ from shared.db.session import transaction
 from shared.runs.submit import Caller, Request, submit
 from shared.settings import Settings
 from tests.support.bodies import CountSpec
+from tests.support.processes import with_environment
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "fl_test_key_that_is_long_enough"
@@ -172,15 +173,8 @@ class Platform:
     def trainers(self) -> list[psutil.Process]:
         """Processes of this platform beyond those that the test started: trainers, fork servers, pool children."""
         ours = {process.pid for process in self.processes.values()}
-        mark = str(self.folder)
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.pid not in ours and process.environ().get("FAULTLINE_TEST_FOLDER") == mark:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        found = with_environment("FAULTLINE_TEST_FOLDER", str(self.folder))
+        return [process for process in found if process.pid not in ours]
 
     def end(self) -> None:
         """Kill everything."""
