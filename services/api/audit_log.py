@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from sqlalchemy import select
 
 from services.api.deps import AdminDep, Limit, SessionDep
 from services.api.refs import named
 from shared.contracts.access import AuditView
+from shared.contracts.instants import Instant
 from shared.contracts.views import Page
 from shared.db.tenancy import AuditEntry, Principal
 
@@ -21,7 +21,7 @@ def list_audit(
     identity: AdminDep,
     action: Annotated[str | None, Query(max_length=60, description="`run.cancel`, or a group: `run.`")] = None,
     principal: Annotated[str | None, Query(max_length=120, description="Name or id.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Not before this time.")] = None,
+    since: Annotated[Instant | None, Query(description="Not before this time.")] = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
     limit: Limit = 50,
 ) -> Page[AuditView]:

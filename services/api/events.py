@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -21,6 +21,25 @@ from shared.db.session import transaction
 router = APIRouter(prefix="/v1", tags=["events"])
 _SEQ = 2**31 - 1
 _PLACE = r"^\d{1,20}\.\d{1,19}$"
+#: FastAPI says of a stream that it is one text; what a client reads are its events.
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events as they happen; `schema` is that of each.",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "required": ["event", "data"],
+                    "properties": {
+                        "event": {"type": "string", "examples": ["state", "progress", "metrics", "end"]},
+                        "id": {"type": "string", "description": "To be sent as `Last-Event-ID`."},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                }
+            }
+        },
+    }
+}
 LastSeq = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=_SEQ)]
 LastPlace = Annotated[str | None, Header(alias="Last-Event-ID", pattern=_PLACE)]
 
@@ -47,7 +66,7 @@ def start_of_run(
         return _Start(seen, run.state in TERMINAL and seen >= run.event_seq)
 
 
-@router.get("/runs/{run_id}/events", response_class=EventStream)
+@router.get("/runs/{run_id}/events", response_class=EventStream, responses=_EVENTS)
 async def stream_run(
     run_id: UUID, parts: PartsDep, identity: StreamDep, start: Annotated[_Start, Depends(start_of_run)]
 ) -> EventStream:
@@ -99,7 +118,7 @@ def start_of_news(
         return now(session) if begin == From.NOW else BEGINNING
 
 
-@router.get("/events", response_class=EventStream)
+@router.get("/events", response_class=EventStream, responses=_EVENTS)
 async def stream_project(
     parts: PartsDep,
     identity: StreamDep,

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 
 from services.api.audit import audit
 from services.api.deps import EditorDep, Limit, PartsDep, SessionDep, ViewerDep
 from shared.contracts.actions import FailureGroup, FamilyRetried
+from shared.contracts.instants import Instant
 from shared.contracts.views import Page
 from shared.db.session import transaction
 from shared.errors import UserError
@@ -24,7 +24,7 @@ Cursor = Annotated[str | None, Query(pattern=r"^[0-9T:.Z-]{19,30}~[0-9a-f]{16}$"
 def list_failures(
     session: SessionDep,
     identity: ViewerDep,
-    since: AwareDatetime | None = None,
+    since: Instant | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[FailureGroup]:

@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 
 from services.api.audit import audit
 from services.api.deps import EditorDep, IdempotencyKey, PartsDep
 from services.api.problems import readable
 from services.api.views import run_view
+from shared.contracts.instants import Instant
 from shared.contracts.kinds import kind_named
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
 from shared.contracts.views import RunView, SubmitRequest
@@ -20,7 +21,7 @@ from shared.runs.submit import Request, submit
 router = APIRouter(prefix="/v1", tags=["submit"])
 Pool = Annotated[str | None, Query(max_length=60)]
 Priority = Annotated[int, Query(ge=-100, le=100)]
-NotBefore = Annotated[AwareDatetime | None, Query(description="Do not start earlier; with a time zone.")]
+NotBefore = Annotated[Instant | None, Query(description="Do not start earlier; with a time zone.")]
 _ACCEPTED: dict[str, Any] = {"status_code": 202, "response_model": RunView}
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Contract, View
+from shared.contracts.instants import Instant
 from shared.contracts.roles import Role, Scope
 
 _LONGEST_LIFE = timedelta(days=3660)
@@ -125,7 +126,7 @@ class KeyRequest(Contract):
     name: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_printable)]
     principal: str | None = Field(None, max_length=120)  #: name or id
     scopes: list[Scope] | None = Field(None, min_length=1, max_length=len(Scope))
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
     @model_validator(mode="after")
     def _in_time(self) -> "KeyRequest":

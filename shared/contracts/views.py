@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Contract, View
 from shared.contracts.envelope import Envelope
+from shared.contracts.instants import Instant
 from shared.contracts.roles import Role, Scope
 from shared.contracts.states import RunState
 
@@ -41,7 +42,7 @@ class SubmitRequest(Contract):
     pool: str | None = Field(None, max_length=60)
     priority: int = Field(0, ge=-100, le=100)
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
-    not_before: AwareDatetime | None = None  #: do not start earlier
+    not_before: Instant | None = None  #: do not start earlier
 
 
 class ChildCounts(View):

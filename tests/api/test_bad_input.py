@@ -172,7 +172,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
         422,
         "label",
     ),
-    "a time without a zone": ("GET", "/v1/runs?created_after=2026-01-01T00:00:00", {}, 422, "time zone"),
+    "a time without a zone": ("GET", "/v1/runs?created_after=2026-01-01T00:00:00", {}, 422, "created_after"),
     "a time that is none": ("GET", "/v1/runs?created_after=yesterday", {}, 422, "created_after"),
     "a time before time": ("GET", "/v1/runs?created_after=0001-01-01T00:00:00Z", {}, 422, "created_after"),
     "a time after time": ("GET", "/v1/runs?created_before=9999-12-31T23:59:59Z", {}, 422, "created_before"),

@@ -177,3 +177,8 @@ def test_no_list_reads_the_table_of_runs_from_end_to_end(platform: Platform) -> 
             assert asked
     scanned = {name: plan for name, plan in plans.items() if "Seq Scan on runs" in plan}
     assert not scanned, "\n\n".join(f"{name}\n{plan}" for name, plan in scanned.items())
+
+
+@pytest.mark.parametrize("asked", ["runs?created_after", "runs?created_before", "audit?since", "failures?since"])
+def test_an_offset_that_postgres_does_not_know_is_a_time_all_the_same(client: TestClient, asked: str) -> None:
+    assert client.get(f"/v1/{asked}=2026-01-01T00:00:00-16:40").status_code == 200
