@@ -4,13 +4,14 @@ Used by `datasets import` and by the demo.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from uuid import UUID
 
 from services.cli.arguments import WrongArguments
-from services.cli.sdk import ApiNotFound, Client
+from services.cli.sdk import ApiNotFound, Client, NotReachable
 from shared.contracts.label_rule import compile_label_rule
 from shared.contracts.states import TERMINAL, RunState
 from shared.errors import Conflict
@@ -19,6 +20,7 @@ SUFFIXES = (".mat", ".csv")
 LONGEST_NAME = 200  #: of a file, as the API has it
 #: Several at once hide the latency of small files; more would only share one disk and one line.
 UPLOADS_AT_ONCE = 4
+GOES_ON = "large files go on where they were"
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,19 @@ def match(files: Sequence[Path], rule: str) -> tuple[list[Path], list[Path]]:
 
 def upload(client: Client, files: Sequence[Path], report: Callable[[Path, int], None] | None = None) -> list[UUID]:
     """Send files, a few at once; their ids in the order of `files`. `report` is told the bytes sent of each file."""
+    over = Event()
 
     def send(path: Path) -> UUID:
-        told = (lambda sent: report(path, sent)) if report is not None else None
+        def told(sent: int) -> None:
+            if over.is_set():
+                raise _StoppedError
+            if report is not None:
+                report(path, sent)
+
         try:
             return client.upload(path, told).id
+        except NotReachable as error:
+            raise NotReachable(error.message, remedy=f"Once it answers, import again: {GOES_ON}.") from error
         except OSError as error:
             raise WrongArguments(
                 f"{path.name} cannot be read ({error.strerror}).", remedy="Check its permissions, then import again."
@@ -109,8 +119,14 @@ def upload(client: Client, files: Sequence[Path], report: Callable[[Path, int], 
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         futures = [pool.submit(send, path) for path in files]
         try:
+            for sent in as_completed(futures):
+                sent.result()  # the first that fails ends all, whichever it is
             return [future.result() for future in futures]
         except BaseException:
-            for future in futures:
-                future.cancel()
+            over.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+class _StoppedError(Exception):
+    """Another file has failed, or nobody wants them any more."""

@@ -1,19 +1,14 @@
 """The SDK and the commands against the real API and a real database."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from fastapi.testclient import TestClient
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from services.api.app import build
-from services.cli import session
-from services.cli.main import app
 from services.cli.sdk import ApiConflict, ApiForbidden, ApiInvalid, ApiNotFound, ApiUnauthorized, Client, RunFilter
 from services.cli.sdk.watching import NewsFilter
 from shared.contracts.batches import BatchRequest
@@ -22,50 +17,9 @@ from shared.contracts.roles import Role, Scope
 from shared.contracts.specs import GenerateSpec
 from shared.contracts.states import RunState
 from shared.contracts.views import SubmitRequest
-from tests.conftest import MakePlatform
-from tests.support.platform import API_KEY, settings_from
+from tests.cli.conftest import MakeClient
 
 Faultline = Callable[..., Result]
-MakeClient = Callable[[str], Client]
-
-
-class InProcess(httpx.BaseTransport):
-    """Requests of the SDK to an API in this process."""
-
-    def __init__(self, server: TestClient) -> None:
-        self.server = server
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, as a whole."""
-        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
-        answer = self.server.request(request.method, str(request.url), headers=headers, content=request.read())
-        kept = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
-        return httpx.Response(answer.status_code, headers=kept, content=answer.content)
-
-
-@pytest.fixture
-def make(make_platform: MakePlatform) -> Iterator[MakeClient]:
-    """Makes a client of one real API, by its key."""
-    platform = make_platform()
-    with settings_from(platform.environment) as settings:
-        server = TestClient(build(settings), raise_server_exceptions=False)
-    with server:
-        yield lambda key: Client("http://testserver", key, transport=InProcess(server), retries=0)
-
-
-@pytest.fixture
-def client(make: MakeClient) -> Client:
-    return make(API_KEY)
-
-
-@pytest.fixture
-def real(make: MakeClient, monkeypatch: pytest.MonkeyPatch) -> Faultline:
-    """Calls a command on the real API."""
-    monkeypatch.setenv("FAULTLINE_URL", "http://testserver")
-    monkeypatch.setenv("FAULTLINE_API_KEY", API_KEY)
-    monkeypatch.setattr(session, "connect", lambda known: make(known.api_key))
-    runner = CliRunner()
-    return lambda *words, **more: runner.invoke(app, list(words), **more)
 
 
 def run_of(client: Client, name: str, **more: Any) -> Any:
@@ -286,6 +240,9 @@ def test_a_clone_is_edited_by_paths(real: Faultline, client: Client):
         ["keys"],
         ["keys", "create", "laptop", "--days", "30", "--scope", "read"],
         ["workers"],
+        ["schedules"],
+        ["schedules", "create", "nightly", "--cron", "0 2 * * *", "--like", "last"],
+        ["audit"],
         ["pools"],
         ["pools", "show", "generation"],
         ["pools", "pause", "generation", "--reason", "new disk"],

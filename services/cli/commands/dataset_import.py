@@ -2,13 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.cli.arguments import WrongArguments, build, pairs
 from services.cli.commands.bearing import BEARING_HELP, bearing_of
-from services.cli.importing import check_free, match, scan, upload
+from services.cli.importing import GOES_ON, check_free, match, scan, upload
+from services.cli.lazy import INTERRUPTED
 from services.cli.outcome import Pool, Priority, Wait, Watch, follow_up
 from services.cli.presets import PRESETS, Preset
 from services.cli.session import Session
@@ -67,7 +69,7 @@ def import_folder(
     wait: Wait = False,
     watch: Watch = False,
 ) -> None:
-    """Make a dataset of recorded files.
+    """Make a dataset of recorded files; after a cut the same command goes on with large files where they were.
 
     Example: faultline datasets import records --name mill --rate 25600
     --rule '(?P<fault>[a-z]+)_(?P<machine>m[0-9]+)' --unit-label machine
@@ -139,8 +141,8 @@ def chosen(session: Session, folder: Path, rule: str, *, recursive: bool = False
     return fits
 
 
-def send(session: Session, files: list[Path]) -> list[Any]:
-    """Upload files under one bar; their ids."""
+def send(session: Session, files: list[Path]) -> list[UUID]:
+    """Upload files under one bar; their ids. Ctrl-C ends it within seconds."""
     sent = dict.fromkeys(files, 0)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     quiet = session.as_json or not session.out.is_terminal
@@ -152,8 +154,12 @@ def send(session: Session, files: list[Path]) -> list[Any]:
             sent[path] = done
             bar.update(task, completed=sum(sent.values()))
 
-        ids = upload(session.client, files, report)
-    return list(ids)
+        try:
+            return upload(session.client, files, report)
+        except KeyboardInterrupt as stop:
+            bar.stop()
+            session.err.print(f"Stopped. Import again, and {GOES_ON}.")
+            raise typer.Exit(INTERRUPTED) from stop
 
 
 def _known(name: str) -> Preset:

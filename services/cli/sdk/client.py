@@ -13,6 +13,7 @@ from typing import Self
 import httpx
 
 from services.cli.sdk.access import KeyCalls, ProjectCalls
+from services.cli.sdk.audit import AuditCalls
 from services.cli.sdk.batches import BatchCalls
 from services.cli.sdk.data import DataCalls, ModelCalls
 from services.cli.sdk.downloads import DownloadCalls
@@ -20,8 +21,10 @@ from services.cli.sdk.lifecycle import LifecycleCalls
 from services.cli.sdk.patience import RETRIES
 from services.cli.sdk.pools import PoolCalls
 from services.cli.sdk.runs import RunCalls
+from services.cli.sdk.schedules import ScheduleCalls
 from services.cli.sdk.system import SystemCalls
 from services.cli.sdk.transport import TIMEOUT_S, Transport
+from services.cli.sdk.uploads import UploadCalls
 from services.cli.sdk.watching import NewsCalls
 
 
@@ -29,12 +32,15 @@ class Client(
     RunCalls,
     LifecycleCalls,
     BatchCalls,
+    ScheduleCalls,
     NewsCalls,
+    UploadCalls,
     DataCalls,
     ModelCalls,
     DownloadCalls,
     ProjectCalls,
     KeyCalls,
+    AuditCalls,
     PoolCalls,
     SystemCalls,
 ):

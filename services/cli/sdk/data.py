@@ -1,25 +1,15 @@
 """Routes about datasets and models, and the runs that make them."""
 
-import io
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 from services.cli.sdk.pages import pages
 from services.cli.sdk.transport import Transport, parse, segment
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
-from shared.contracts.views import DatasetView, ModelView, Page, RunView, UploadView
+from shared.contracts.views import DatasetView, ModelView, Page, RunView
 
 
 class DataCalls:
-    """Datasets, and the files they are made of."""
+    """Datasets."""
 
     http: Transport
-
-    def upload(self, path: Path, report: Callable[[int], None] | None = None) -> UploadView:
-        """Send one file; `report` is told the bytes sent so far."""
-        answer = self.http.post_file("/v1/uploads", lambda: (path.name, _Watched(path, report)))
-        return parse(UploadView, answer)
 
     def import_dataset(self, spec: ImportSpec, *, pool: str | None = None, priority: int = 0) -> RunView:
         """Make a dataset of uploaded files."""
@@ -72,21 +62,6 @@ class ModelCalls:
     def delete_model(self, ref: str) -> None:
         """Delete one model, by id or name, with its files. Raises `ApiConflict` while a run reads it."""
         self.http.delete(f"/v1/models/{segment(ref)}")
-
-
-class _Watched(io.FileIO):
-    """A file that tells how much of it was read."""
-
-    def __init__(self, path: Path, report: Callable[[int], None] | None) -> None:
-        super().__init__(path)
-        self._report = report
-
-    def read(self, size: int | None = -1) -> Any:
-        """Read and tell."""
-        chunk = super().read(-1 if size is None else size)
-        if self._report is not None:
-            self._report(self.tell())
-        return chunk
 
 
 def _submit(http: Transport, path: str, spec: Spec, pool: str | None, priority: int) -> RunView:

@@ -3,22 +3,21 @@
 What has come lies in a hidden file beside the target, named by the artifact, so that a later call goes on with it.
 """
 
-import hashlib
 import io
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import httpx
 
 from services.cli.sdk.errors import ApiError, Damaged
+from services.cli.sdk.files import Report, sha256_of
 from services.cli.sdk.patience import RETRIED_STATUS, pause_s
-from services.cli.sdk.transport import Transport
+from services.cli.sdk.transport import Transport, parse
+from shared.contracts.files import LinkRequest, LinkView
 from shared.contracts.views import ArtifactView
 
 #: Tries in a row that bring no byte, until it is given up.
 _MOST_EMPTY = 6
-Report = Callable[[int], None]
 
 
 class DownloadCalls:
@@ -41,13 +40,18 @@ class DownloadCalls:
         try:
             with part.open("ab") as file:
                 _fetch(self.http, artifact, file, report)
-            if _digest(part) != artifact.sha256:
+            if sha256_of(part) != artifact.sha256:
                 raise Damaged(f"{artifact.name} did not come as the server has it: its SHA-256 differs.")
         except Damaged:
             part.unlink()
             raise
         part.replace(target)
         return target
+
+    def link(self, artifact_id: UUID, expires_in_s: int = 3600) -> LinkView:
+        """A URL at which whoever has it may read the file without a key, for 1 to 86,400 seconds."""
+        body = LinkRequest(expires_in_s=expires_in_s).model_dump(mode="json")
+        return parse(LinkView, self.http.post(f"/v1/artifacts/{artifact_id}/link", body))
 
 
 def _part(target: Path, artifact_id: UUID) -> Path:
@@ -91,8 +95,3 @@ def _append(http: Transport, artifact: ArtifactView, file: io.BufferedWriter, re
             file.write(block)
             if report is not None:
                 report(file.tell())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,12 @@ T = TypeVar("T")
 LARGEST_PAGE = 200
 
 
-def pages(http: Transport, path: str, page: type[Page[T]], limit: int, query: Query | None = None) -> list[T]:
-    """The first `limit` items of a list, over as many pages as it takes."""
+def pages(
+    http: Transport, path: str, page: type[Page[T]], limit: int, query: Query | None = None, begin: str | None = None
+) -> list[T]:
+    """The first `limit` items of a list, or of what lies behind the cursor `begin`, over as many pages as it takes."""
     items: list[T] = []
-    cursor: str | None = None
+    cursor = begin
     while len(items) < limit:
         asked = {**(query or {}), "limit": min(limit - len(items), LARGEST_PAGE), "cursor": cursor}
         answer = parse(page, http.get(path, asked))

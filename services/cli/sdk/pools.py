@@ -5,10 +5,11 @@ from uuid import UUID
 from services.cli.sdk.transport import Transport, parse, segment
 from shared.contracts.pools import PauseRequest, PoolView, WaitView
 from shared.contracts.views import Page, WorkerView
+from shared.errors import NotFound
 
 
 class PoolCalls:
-    """Look at pools and workers; pause pools."""
+    """Look at pools and workers; pause pools, drain workers."""
 
     http: Transport
 
@@ -32,6 +33,21 @@ class PoolCalls:
     def workers(self) -> list[WorkerView]:
         """The workers and what they are busy with."""
         return parse(Page[WorkerView], self.http.get("/v1/workers")).items
+
+    def worker(self, name: str) -> WorkerView:
+        """One worker. Raises `NotFound`."""
+        found = next((worker for worker in self.workers() if worker.name == name), None)
+        if found is None:
+            raise NotFound(f"There is no worker named {name!r}.", remedy="`faultline workers` shows who there is.")
+        return found
+
+    def drain_worker(self, name: str) -> WorkerView:
+        """It finishes what it runs and takes nothing new, until undrained or restarted. For operators."""
+        return parse(WorkerView, self.http.post(f"/v1/workers/{segment(name)}/drain"))
+
+    def undrain_worker(self, name: str) -> WorkerView:
+        """It takes work again, from its next heartbeat on. For operators."""
+        return parse(WorkerView, self.http.post(f"/v1/workers/{segment(name)}/undrain"))
 
     def why(self, run_id: UUID) -> WaitView:
         """Why a run has not started, how many are sent before it, and when it may start.

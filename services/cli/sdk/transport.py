@@ -77,32 +77,55 @@ class Transport:
         return self.send(lambda: self._http.get(path, params=_given(query), headers=headers))
 
     def post(
-        self, path: str, body: Any = None, query: Query | None = None, *, key: str | None = None
+        self,
+        path: str,
+        body: Any = None,
+        query: Query | None = None,
+        *,
+        key: str | None = None,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
-        """POST of JSON, repeated under one `Idempotency-Key` while the API is away; `key` outlives this process."""
+        """POST of JSON, repeated under one `Idempotency-Key` while the API is away; `key` outlives this process.
+        `timeout_s`: for an answer that takes longer than others."""
         headers = {"Idempotency-Key": key or str(uuid4())}
-        return self.send(lambda: self._http.post(path, json=body, params=_given(query), headers=headers))
+        timeout = self._timeout if timeout_s is None else _reading(self._timeout, timeout_s)
+        return self.send(
+            lambda: self._http.post(path, json=body, params=_given(query), headers=headers, timeout=timeout)
+        )
 
     def post_once(self, path: str, body: Any) -> httpx.Response:
         """POST of JSON to a route that would do it twice: repeated only where the first try cannot have arrived."""
         return self.send(lambda: self._http.post(path, json=body), safe=False)
 
-    def patch(self, path: str, body: Any) -> httpx.Response:
-        """PATCH of JSON that sets values, so repeating it changes nothing more."""
-        return self.send(lambda: self._http.patch(path, json=body))
+    def patch(self, path: str, body: Any, *, if_match: str | None = None) -> httpx.Response:
+        """PATCH of JSON that sets values, so repeating it changes nothing more. With the tag `if_match` a repeat would
+        be refused, because of the first try, so it is not repeated once it may have arrived."""
+        return self.send(lambda: self._http.patch(path, json=body, headers=_tagged(if_match)), safe=if_match is None)
 
     def put(self, path: str, body: Any = None) -> httpx.Response:
         """PUT of JSON."""
         return self.send(lambda: self._http.put(path, json=body))
 
-    def delete(self, path: str, query: Query | None = None) -> httpx.Response:
+    def put_signed(self, url: str, blocks: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx.Response:
+        """PUT of bytes to a URL that needs no key, of whatever host; `blocks` gives them afresh for each try."""
+        host = httpx.URL(url)
+
+        def once() -> httpx.Response:
+            headers = {"Content-Length": str(size_bytes)}
+            request = self._http.build_request("PUT", url, content=blocks(), headers=headers)
+            del request.headers["Authorization"]  # our key is for our API only
+            return self._http.send(request)
+
+        return self.send(once, at=f"{host.scheme}://{host.netloc.decode()}")
+
+    def delete(self, path: str, query: Query | None = None, *, if_match: str | None = None) -> httpx.Response:
         """DELETE; that it is gone after a repeat means that the first try did it."""
         tries = 0
 
         def once() -> httpx.Response:
             nonlocal tries
             tries += 1
-            response = self._http.delete(path, params=_given(query))
+            response = self._http.delete(path, params=_given(query), headers=_tagged(if_match))
             return httpx.Response(204, request=response.request) if tries > 1 and _gone(response) else response
 
         return self.send(once)
@@ -130,9 +153,9 @@ class Transport:
                 raise_for(response)
             yield response
 
-    def send(self, once: Send, *, safe: bool = True) -> httpx.Response:
+    def send(self, once: Send, *, safe: bool = True, at: str | None = None) -> httpx.Response:
         """The answer of `once`, called again while the API is away or wants time; where a repeat is not `safe`, only
-        if the request was not taken. Raises `ApiError`, `NotReachable`."""
+        if the request was not taken. `at`: who is asked, if not the API. Raises `ApiError`, `NotReachable`."""
         tries = 0
         while True:
             last = tries == self.retries
@@ -140,7 +163,7 @@ class Transport:
                 response = once()
             except httpx.RequestError as error:
                 if last or not (safe or isinstance(error, _NOT_SENT)):
-                    raise self.not_reachable(error) from error
+                    raise self.not_reachable(error, at) from error
                 self.sleep(pause_s(tries))
             else:
                 again = not last and (safe or response.status_code == httpx.codes.TOO_MANY_REQUESTS)
@@ -151,10 +174,10 @@ class Transport:
                 self.sleep(pause)
             tries += 1
 
-    def not_reachable(self, error: Exception) -> NotReachable:
-        """The error for an API that stays away."""
+    def not_reachable(self, error: Exception, at: str | None = None) -> NotReachable:
+        """The error for an API that stays away, or for a store at another address."""
         reason = str(error).strip() or type(error).__name__
-        return NotReachable(f"Nothing answers at {self.url} ({reason}).")
+        return NotReachable(f"Nothing answers at {at or self.url} ({reason}).")
 
 
 def parse(model: type[M], response: httpx.Response) -> M:
@@ -188,11 +211,20 @@ def raise_for(response: httpx.Response) -> None:
     raise Errors.of(problem, asked_s(response))
 
 
+def tag_of(response: httpx.Response) -> str:
+    """The tag of what an answer shows, to be sent as `if_match` with what changes it."""
+    return str(response.headers.get("ETag", "*")).removeprefix("W/").strip('"')
+
+
 def segment(ref: str) -> str:
     """A name or id as one part of an address. Raises `NotFound` for what would be more, or less, than that."""
     if ref in {"", ".", ".."} or "/" in ref or not ref.isprintable():
         raise NotFound(f"Nothing can be named {ref!r}.", remedy="Give a name or an id; `list` shows those that exist.")
     return quote(ref, safe="")
+
+
+def _tagged(tag: str | None) -> dict[str, str]:
+    return {} if tag is None else {"If-Match": tag if tag == "*" else f'"{tag}"'}
 
 
 def _gone(response: httpx.Response) -> bool:

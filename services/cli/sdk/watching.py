@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.cli.sdk.events import Stream
 from services.cli.sdk.transport import Query, Transport, parse
+from shared.contracts.access import TicketRequest, TicketView
 from shared.contracts.stream import ProjectEventView
 from shared.contracts.views import Page
 
@@ -58,6 +59,14 @@ class NewsCalls:
         """The same events as pages, from the beginning on; ask again with `next_cursor` for more."""
         query: Query = {**(wanted or NewsFilter()).query(), "cursor": cursor, "limit": limit}
         return parse(Page[ProjectEventView], self.http.get("/v1/events/page", query))
+
+    def ticket(self, run_id: UUID | None = None) -> TicketView:
+        """Opens the stream of a run, or of the project, for a minute and without a key: for a browser's `EventSource`.
+
+        address = client.url + client.ticket(run.id).url
+        """
+        body = TicketRequest(run_id=run_id).model_dump(mode="json")
+        return parse(TicketView, self.http.post("/v1/tickets", body))
 
 
 class _Unseen:
