@@ -12,6 +12,7 @@ import httpx
 from services.cli.sdk import Client
 from shared.contracts.diagnostics import DiagnosticsView
 from shared.contracts.envelope import Envelope, ErrorInfo
+from shared.contracts.files import LinkView
 from shared.contracts.views import (
     ArtifactView,
     DatasetView,
@@ -50,6 +51,9 @@ class _Files:
     def _get_artifacts(self, _request: httpx.Request, parts: list[str]) -> httpx.Response:
         name = next(name for name in self.files if str(self.artifact(UUID(int=0), name).id) == parts[0])
         return httpx.Response(200, content=self.files[name])
+
+    def _post_artifacts(self, _request: httpx.Request, parts: list[str]) -> httpx.Response:
+        return answer(200, LinkView(url=f"https://store.example/{parts[0]}", expires_at=NOW))
 
     def artifact(self, run_id: UUID, name: str) -> ArtifactView:
         """A file of a run."""

@@ -1,15 +1,16 @@
-"""`faultline models`: list, show, delete."""
+"""`faultline models`: list, show, link, delete."""
 
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from services.cli.commands.run_link import Life, Names, show_links
 from services.cli.lazy import Group
 from services.cli.session import Session, command
 from services.cli.ui.tables import model_view, models_table
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False, help="List, show and delete models.")
+app = typer.Typer(cls=Group, rich_markup_mode=None, add_completion=False, help="List, show, link and delete models.")
 
 
 @command(app, "list")
@@ -26,6 +27,20 @@ def show_model(session: Session, name: Annotated[str, typer.Argument(metavar="MO
     """Show how a model was trained."""
     found = session.client.model(name)
     session.show(found, model_view(found))
+
+
+@command(app, "link")
+def link_model(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name or id.")],
+    files: Names = None,
+    life: Life = "1h",
+) -> None:
+    """Make links at which files of a model can be read for a while, without a key.
+
+    Example: faultline models link wide --for 1d
+    """
+    show_links(session, session.client.model(name).run_id, files, life)
 
 
 @command(app, "delete")

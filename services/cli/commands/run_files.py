@@ -44,7 +44,7 @@ def download(session: Session, run: Run, names: Names = None, to: To = Path()) -
     Example: faultline runs download last model.json --to results
     """
     found = find_run(session.client, run)
-    wanted = _chosen(session.client.artifacts(found.id), names, short_id(found.id))
+    wanted = chosen(session.client.artifacts(found.id), names, short_id(found.id))
     targets = [(artifact, target_of(to, artifact.name)) for artifact in wanted]
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     quiet = session.as_json or not session.out.is_terminal
@@ -89,7 +89,7 @@ def _show(bar: Progress, task: TaskID, done: int) -> None:
     bar.update(task, completed=done)
 
 
-def _chosen(found: list[ArtifactView], names: list[str] | None, run: str) -> list[ArtifactView]:
+def chosen(found: list[ArtifactView], names: list[str] | None, run: str) -> list[ArtifactView]:
     """The files of those names; of several attempts the newest. Without names all that are no checkpoints."""
     newest = {artifact.name: artifact for artifact in found if names or artifact.role == "artifact"}
     missing = [name for name in names or () if name not in newest]

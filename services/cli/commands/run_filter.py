@@ -26,7 +26,7 @@ Parent = Annotated[str | None, typer.Option("--parent", metavar="RUN", help="Chi
 Family = Annotated[str | None, typer.Option("--family", metavar="SIGNATURE", help="Failures of this family.")]
 Words = Annotated[str | None, typer.Option("--text", "-q", metavar="TEXT", help="In the name, a label or the error.")]
 
-_AGO = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)")
+_SPAN = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -73,13 +73,19 @@ def label_words(given: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
+def span_s(given: str) -> int | None:
+    """Seconds of `30min`, `2h`, `3d`; None for what is no span of time."""
+    found = _SPAN.fullmatch(given.strip())
+    return int(found[1]) * _UNITS[found[2]] if found else None
+
+
 def moment(given: str | None, option: str, now: datetime | None = None) -> datetime | None:
     """A time as it was typed: so long ago, or a date with or without a time (of this machine's zone)."""
     if given is None:
         return None
-    ago = _AGO.fullmatch(given.strip())
-    if ago:
-        return (now or datetime.now(UTC)) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    ago_s = span_s(given)
+    if ago_s is not None:
+        return (now or datetime.now(UTC)) - timedelta(seconds=ago_s)
     try:
         found = datetime.fromisoformat(given.strip())
     except ValueError as error:

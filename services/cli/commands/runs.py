@@ -12,6 +12,7 @@ from services.cli.commands.run_actions import cancel, pause, resume, retry
 from services.cli.commands.run_clone import clone
 from services.cli.commands.run_files import Run, artifacts, download, metrics
 from services.cli.commands.run_filter import Which
+from services.cli.commands.run_link import link
 from services.cli.commands.run_why import why
 from services.cli.lazy import INTERRUPTED, Group
 from services.cli.lookup import find_run
@@ -107,6 +108,7 @@ command(app, "failures")(failures)
 command(app, "metrics")(metrics)
 command(app, "artifacts")(artifacts)
 command(app, "download")(download)
+command(app, "link")(link)
 
 
 def _print_new(session: Session, run_id: UUID, cursor: str | None) -> tuple[str | None, bool]:
