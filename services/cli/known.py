@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from zoneinfo import available_timezones
 
 from services.cli.credentials import resolve
 from services.cli.sdk import Client
@@ -37,6 +38,10 @@ def _pools(client: Client) -> list[Known]:
     return [(pool.name, f"{pool.busy} of {pool.slots} busy") for pool in client.pools()]
 
 
+def _schedules(client: Client) -> list[Known]:
+    return [(one.name, f"{one.kind} at {one.cron}") for one in client.schedules(_NEWEST)]
+
+
 def _projects(client: Client) -> list[Known]:
     return [(project.name, project.role.value if project.role else "") for project in client.projects(_NEWEST)]
 
@@ -56,6 +61,7 @@ _LISTERS: dict[str, Callable[[Client], list[Known]]] = {
     "MODEL": _models,
     "WORKER": _workers,
     "POOL": _pools,
+    "SCHEDULE": _schedules,
     "PROJECT": _projects,
     "PRINCIPAL": _principals,
     "WHICH": _keys,
@@ -66,6 +72,8 @@ def names(metavar: str, url: str | None, key: str | None) -> list[Known]:
     """What may stand for `metavar`; nothing where the API does not say so within `PATIENCE_S`."""
     if metavar == "KIND":
         return [(name, "") for name in KINDS]
+    if metavar == "ZONE":
+        return [(name, "") for name in sorted(available_timezones())]
     lister = _LISTERS.get(metavar)
     if lister is None:
         return []

@@ -50,6 +50,9 @@ def words(faultline: Faultline, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -
         (["train", "m", "-d", "x", "--model", "r"], "rf"),
         (["datasets", "import", ""], ":files"),
         (["completion", "z"], "zsh"),
+        (["workers", "dr"], "drain"),
+        (["schedules", "create", "n", "--timezone", "Europe/Berl"], "Europe/Berlin"),
+        (["schedules", "change", "n", "--overlap", "a"], "allow"),
     ],
 )
 def test_commands_options_and_choices_are_completed(words: Callable[..., list[str]], line: list[str], first: str):
@@ -71,6 +74,14 @@ def test_names_come_from_the_api(words: Callable[..., list[str]], api: FakeApi):
     assert words("train", "m", "--dataset", "fi") == ["first"]
     assert words("train", "m", "--dataset=fi") == ["--dataset=first"]
     assert words("runs", "show", "") == [str(run.id)[-8:], "last"]
+    assert words("schedules", "create", "n", "--like", "la") == ["last"]
+
+
+def test_schedules_are_known_by_name(real: Faultline, client: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "Client", lambda *_, **__: client)
+    monkeypatch.setattr(known, "PATIENCE_S", 60.0)
+    assert real("schedules", "create", "nightly", "--cron", "0 2 * * *", "--kind", "dataset.generate").exit_code == 0
+    assert real("__complete", "schedules", "pause", "ni").stdout.split("\t")[0] == "nightly"
 
 
 def test_a_name_of_others_cannot_paint_the_terminal(words: Callable[..., list[str]], api: FakeApi):
