@@ -48,8 +48,8 @@ class Root(LazyGroup):
 _EPILOG = """\b
 Exit codes:
   0    done
-  1    a run failed or was cancelled, `up` could not start the stack, or a check of
-       `doctor` failed
+  1    a run failed or was cancelled, `up` could not start the stack, a check of
+       `doctor` failed, or a worker was not drained
   2    wrong usage, or the API refused the input
   3    the API or the stack is not running or does not answer
   130  interrupted; runs go on (`faultline runs cancel RUN` stops one)

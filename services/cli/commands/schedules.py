@@ -51,6 +51,9 @@ Fields = Annotated[
 Pool = Annotated[str | None, typer.Option("--pool", metavar="POOL", help="Pool of workers; none: that of the kind.")]
 Priority = Annotated[int | None, typer.Option("--priority", min=-100, max=100, help="Higher goes first.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Of its runs (repeat).")]
+NewLabels = Annotated[
+    list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Of its runs, in place of the old (repeat).")
+]
 Paused = Annotated[bool, typer.Option("--paused", help="Make it, but let it submit nothing yet.")]
 IfMatch = Annotated[
     str | None, typer.Option("--if-match", metavar="TAG", help="Only if it still is as `show` gave it with this tag.")
@@ -125,7 +128,7 @@ def change_schedule(
     fields: Fields = None,
     pool: Pool = None,
     priority: Priority = None,
-    labels: Labels = None,
+    labels: NewLabels = None,
     if_match: IfMatch = None,
 ) -> None:
     """Change a schedule; what is left out stays. From now on it submits on your behalf.

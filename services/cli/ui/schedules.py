@@ -17,7 +17,8 @@ _OVERLAP = {"skip": "left out while its last run goes on", "allow": "also while 
 
 def schedules_table(found: Sequence[ScheduleView]) -> RenderableType:
     """Schedules: when they run next, and what went wrong last."""
-    columns = ("schedule", "when", "zone", "kind", "next", "last", "trouble")
+    trouble = ["trouble"] if any(schedule.last_error for schedule in found) else []
+    columns = ("schedule", "when", "zone", "kind", "next", "last", *trouble)
     table = Listing(*columns, least=("zone", "last", "kind", "trouble"))
     for schedule in found:
         table.add_row(
@@ -27,7 +28,7 @@ def schedules_table(found: Sequence[ScheduleView]) -> RenderableType:
             safe(schedule.kind),
             _next(schedule),
             Text(_last(schedule), style="quiet"),
-            Text(safe(schedule.last_error or ""), style="bad"),
+            *(Text(safe(schedule.last_error or ""), style="bad") for _ in trouble),
         )
     return table if found else Text("There are no schedules: `faultline schedules create` makes one.", style="quiet")
 
