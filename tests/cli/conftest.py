@@ -37,6 +37,10 @@ class InProcess(httpx.BaseTransport):
         kept = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
         return httpx.Response(answer.status_code, headers=kept, content=answer.content)
 
+    def close(self) -> None:
+        """End connections."""
+        self.network.close()
+
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from services.api.app import build
 from services.cli.sdk import Client, Damaged, NotReachable
 from services.cli.sdk import uploads as uploading
 from tests.cli.conftest import REAL_URL, InProcess, MakeClient
-from tests.support.platform import API_KEY, Platform, settings_from
+from tests.conftest import MakePlatform
+from tests.support.platform import API_KEY, ROOT, Platform, settings_from
 from tests.support.s3 import moto_process
 
 Faultline = Callable[..., Result]
@@ -116,6 +119,35 @@ def test_ctrl_c_says_how_to_go_on(real: Faultline, monkeypatch: pytest.MonkeyPat
     assert "go on where they were" in result.stderr
 
 
+UPLOADER = """
+import pathlib, sys
+from services.cli.sdk import Client, uploads
+uploads.PARTS_AT_ONCE = 1
+url, key, path = sys.argv[1:]
+
+def report(done):
+    if done > 8 << 20:  # the first part has come, the second is on its way
+        print(done, flush=True)
+        sys.stdin.read()
+
+Client(url, key).upload_in_parts(pathlib.Path(path), report)
+"""
+
+
+def test_what_a_killed_process_has_sent_is_not_sent_again(make_platform: MakePlatform, record: Path):
+    url = make_platform().start_api()
+    words = [sys.executable, "-c", UPLOADER, url, API_KEY, str(record)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as uploader:
+        assert uploader.stdout
+        assert int(uploader.stdout.readline()) > 8 << 20
+        uploader.kill()
+    told: list[int] = []
+    with Client(url, API_KEY) as client:
+        view = client.upload(record, told.append)
+    assert told[0] == 8 << 20
+    assert view.sha256 == hashlib.sha256(DATA).hexdigest()
+
+
 @pytest.fixture
 def with_bucket(platform: Platform) -> Iterator[tuple[TestClient, str]]:
     """The real API on a bucket, and where that answers."""
@@ -135,7 +167,8 @@ def test_parts_go_to_a_bucket_past_the_api_without_our_key(with_bucket: tuple[Te
             seen.append(request)
             return super().handle_request(request)
 
-    view = Client(REAL_URL, API_KEY, transport=Watched(server)).upload(record)
+    with Client(REAL_URL, API_KEY, transport=Watched(server)) as client:
+        view = client.upload(record)
     assert view.sha256 == hashlib.sha256(DATA).hexdigest()
     parts = [request for request in seen if request.method == "PUT"]
     assert [str(part.url).startswith(endpoint) for part in parts] == [True] * 3
