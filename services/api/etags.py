@@ -1,8 +1,11 @@
 """ETags: what has not changed is not sent again, and what has changed is not overwritten by who has not seen it.
 
 The tag of an answer is the hash of its bytes. `Tagged` puts it on every JSON answer to a GET and answers 304 to who
-has it already. A route that changes something takes `IfMatchDep` and calls `against(view)` in its transaction, after
-it has locked the row, with the view that GET would show.
+has it already. A route that changes something takes `IfMatchDep` and calls `against(tag_of_view(view))` in its
+transaction, after it has locked the row, with the view that GET would show.
+
+Of what also changes by itself the tag covers only what people change: `tag_of_view` with `only`. The route of the GET
+sets it, and its answer is never 304, because the rest of it may be new.
 """
 
 import hashlib
@@ -22,6 +25,11 @@ def tag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
+def tag_of_view(view: BaseModel, only: frozenset[str] | None = None) -> str:
+    """The tag of what a GET shows; `only`: of these fields alone."""
+    return tag_of(view.model_dump_json(by_alias=True, include=None if only is None else set(only)).encode())
+
+
 class IfMatch:
     """The tags that the caller has seen, if it says so."""
 
@@ -34,11 +42,9 @@ class IfMatch:
     ) -> None:
         self._seen = None if if_match is None else [tag.strip() for tag in if_match.split(",")]
 
-    def against(self, view: BaseModel) -> None:
-        """Raises `Stale` if the caller has seen something else than `view`, which is what GET shows now."""
-        if self._seen is None or "*" in self._seen:
-            return
-        if tag_of(view.model_dump_json(by_alias=True).encode()) not in self._seen:
+    def against(self, tag: str) -> None:
+        """Raises `Stale` if the caller has seen something else than `tag`, which is what GET shows now."""
+        if self._seen is not None and "*" not in self._seen and tag not in self._seen:
             raise Stale
 
 

@@ -13,7 +13,7 @@ from uuid6 import uuid7
 from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.deps import After, Limit, OperatorDep, OwnerDep, OwnerOrOperatorDep, SessionDep, ViewerDep
-from services.api.etags import IfMatchDep
+from services.api.etags import IfMatchDep, tag_of_view
 from services.api.keys import make_key, new_key_view
 from services.api.refs import named
 from services.api.views import page_of
@@ -111,7 +111,7 @@ def change_project(
 ) -> ProjectView:
     """Change the name, as its owner; the share and the limits, as an operator."""
     row = _find(session, identity, project, lock=True)
-    seen.against(_view(row))
+    seen.against(tag_of_view(_view(row)))
     changes = body.model_dump(include=set(body.model_fields_set))
     if "name" in changes:
         _named_by_owner(identity, row[0], "rename")

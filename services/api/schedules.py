@@ -13,22 +13,31 @@ from uuid6 import uuid7
 
 from services.api.audit import audit
 from services.api.deps import After, EditorDep, IdempotencyKey, Limit, PartsDep, SessionDep, ViewerDep
-from services.api.etags import IfMatchDep
-from services.api.submissions import Asked, checked
-from services.api.views import page_of
+from services.api.etags import IfMatchDep, tag_of_view
+from services.api.idempotent import digest_of
+from services.api.submissions import checked
+from services.api.views import page_of, run_view
 from shared.contracts.kinds import kind_named
 from shared.contracts.schedules import ScheduleChange, ScheduleRequest, ScheduleView
 from shared.contracts.views import Page, RunView
-from shared.db.models import Schedule
+from shared.db.models import Run, Schedule
 from shared.db.session import transaction
 from shared.errors import Conflict, NotFound, NotReady, UserError
+from shared.runs import idempotency
 from shared.runs.inputs import pin_inputs
-from shared.runs.schedules import named_for, next_times, request_at
+from shared.runs.schedules import by_hand, next_times, request_by_hand
+from shared.runs.submit import submit
 from shared.settings import Settings
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 _SHOWN = 5
 _NULLABLE = frozenset({"pool"})
+#: The rest changes by itself, each time that the schedule fires.
+_BY_PEOPLE = frozenset(ScheduleChange.model_fields) | {"id", "created_by"}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _view(schedule: Schedule) -> ScheduleView:
@@ -38,6 +47,10 @@ def _view(schedule: Schedule) -> ScheduleView:
         later = next_times(schedule.cron, schedule.timezone, schedule.next_at, _SHOWN - 1)
         shown = [schedule.next_at, *later]
     return ScheduleView(**{field: getattr(schedule, field) for field in fields}, next_times=shown)
+
+
+def _tag(view: ScheduleView) -> str:
+    return tag_of_view(view, _BY_PEOPLE)
 
 
 def _find(session: Session, project_id: UUID, ref: str, *, lock: bool = False) -> Schedule:
@@ -55,10 +68,10 @@ def _find(session: Session, project_id: UUID, ref: str, *, lock: bool = False) -
 
 def _settle(session: Session, settings: Settings, schedule: Schedule) -> None:
     """Check the whole and find its next time. Raises `UserError` for what could never run, `Conflict` for a name."""
-    now = datetime.now(UTC)
+    now = _now()
     kind = kind_named(schedule.kind)
     settings.pool(schedule.pool or kind.pool)
-    spec = checked(kind.spec, named_for(kind, schedule.spec, now))
+    spec = checked(kind.spec, by_hand(kind, schedule.spec, now))  # the longest of its names must be one
     with session.no_autoflush, suppress(NotReady):  # an input may be ready by then
         pin_inputs(session, schedule.project_id, spec)
     schedule.spec_version = kind.spec.spec_version
@@ -100,9 +113,11 @@ def make_schedule(
 
 
 @router.get("/{schedule}")
-def show_schedule(schedule: str, session: SessionDep, identity: ViewerDep) -> ScheduleView:
-    """One schedule, by id or name."""
-    return _view(_find(session, identity.project_id, schedule))
+def show_schedule(schedule: str, session: SessionDep, identity: ViewerDep, response: Response) -> ScheduleView:
+    """One schedule, by id or name. Its `ETag` changes when somebody changes the schedule, not when it fires."""
+    view = _view(_find(session, identity.project_id, schedule))
+    response.headers["ETag"] = _tag(view)
+    return view
 
 
 @router.patch("/{schedule}")
@@ -111,7 +126,7 @@ def change_schedule(
 ) -> ScheduleView:
     """Change some fields. From now on it submits on behalf of who changed it."""
     found = _find(session, identity.project_id, schedule, lock=True)
-    seen.against(_view(found))
+    seen.against(_tag(_view(found)))
     changes = _changes(body)
     for field, value in changes.items():
         setattr(found, field, value)
@@ -137,7 +152,7 @@ def _changes(body: ScheduleChange) -> dict[str, Any]:
 def remove_schedule(schedule: str, session: SessionDep, identity: EditorDep, seen: IfMatchDep) -> None:
     """Its runs stay."""
     found = _find(session, identity.project_id, schedule, lock=True)
-    seen.against(_view(found))
+    seen.against(_tag(_view(found)))
     audit(session, identity, "schedule.remove", found.id, name=found.name)
     session.delete(found)
 
@@ -147,8 +162,16 @@ def run_schedule(
     schedule: str, parts: PartsDep, identity: EditorDep, response: Response, key: IdempotencyKey = None
 ) -> RunView:
     """Submit its run now, beside its times and on behalf of the caller."""
+    asked = digest_of("schedule.run", schedule)  # not when: a repeat may come in the next minute
     with transaction(parts.engine) as session:
-        found = _find(session, identity.project_id, schedule)
-        request = request_at(found, datetime.now(UTC), key or f"schedule:{found.id}:by-hand:{uuid7()}")
-        audit(session, identity, "schedule.run", found.id, name=found.name)
-    return Asked(parts, identity, response).submit(request)
+        run_id = idempotency.replayed(session, identity.project_id, key, asked) if key else None
+        if run_id is None:
+            found = _find(session, identity.project_id, schedule)
+            run_id = submit(session, parts.settings, identity, request_by_hand(found, _now()))
+            audit(session, identity, "schedule.run", found.id, name=found.name, run=run_id)
+            if key:
+                idempotency.remember(session, identity.project_id, key, asked, run_id)
+    parts.after_submit()
+    response.headers["Location"] = f"/v1/runs/{run_id}"
+    with transaction(parts.engine) as session:
+        return run_view(session.get_one(Run, run_id))

@@ -36,7 +36,7 @@ class ScheduleRequest(Contract):
     overlap: Overlap = "skip"  #: when its last run has not ended
     enabled: bool = True
     kind: str = Field(max_length=60)
-    spec: dict[str, Any]  #: `{time}` in its name becomes the time of the run, `20261124-0830` in UTC
+    spec: dict[str, Any]  #: `{time}` in its name becomes the run's in UTC: 20261124-0830; by hand 20261124-0830-3f9c1a
     pool: str | None = Field(None, max_length=60)
     priority: int = Field(0, ge=-100, le=100)
     labels: Labels = Field(default_factory=dict)

@@ -5,9 +5,11 @@ moment of the change; when they go back, a fixed time comes once. Times that wer
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -66,8 +68,19 @@ def next_times(cron: str, timezone: str, after: datetime, count: int) -> list[da
     return found
 
 
-def named_for(kind: Kind, spec: dict[str, Any], at: datetime) -> dict[str, Any]:
-    """The spec of the run of one time. Raises `UserError` if all runs of the schedule would claim one name."""
+def by_hand(kind: Kind, spec: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """The spec of a run beside the times: its name has some random digits more, because two may come in one minute.
+
+    Raises `UserError` if all runs of the schedule would claim one name.
+    """
+    return _named(kind, spec, f"{_minute(at)}-{uuid4().hex[:6]}")
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y%m%d-%H%M}"
+
+
+def _named(kind: Kind, spec: dict[str, Any], time: str) -> dict[str, Any]:
     name = spec.get("name")
     if kind.makes is not None and (not isinstance(name, str) or _TIME not in name):
         raise UserError(
@@ -76,7 +89,7 @@ def named_for(kind: Kind, spec: dict[str, Any], at: datetime) -> dict[str, Any]:
         )
     if not isinstance(name, str):
         return spec
-    return spec | {"name": name.replace(_TIME, f"{at.astimezone(UTC):%Y%m%d-%H%M}")}
+    return spec | {"name": name.replace(_TIME, time)}
 
 
 def fire_due(engine: Engine, settings: Settings, now: datetime | None = None) -> int:
@@ -111,7 +124,7 @@ def _fire(session: Session, settings: Settings, schedule: Schedule, now: datetim
         return False
     try:
         with session.begin_nested():
-            submit(session, settings, Caller(schedule.created_by, schedule.project_id), request_at(schedule, due))
+            submit(session, settings, Caller(schedule.created_by, schedule.project_id), _request_at(schedule, due))
     except AWAY:
         raise
     except (FaultlineError, ValidationError, SQLAlchemyError) as error:
@@ -122,16 +135,26 @@ def _fire(session: Session, settings: Settings, schedule: Schedule, now: datetim
     return True
 
 
-def request_at(schedule: Schedule, at: datetime, key: str | None = None) -> Request:
-    """What the schedule asks for at one time. Raises `UserError`, `Fatal` or `Retryable` for a spec of no use now."""
-    kind = kind_named(schedule.kind)
+def request_by_hand(schedule: Schedule, at: datetime) -> Request:
+    """What the schedule asks for when somebody wants it now.
+
+    Raises `UserError`, `Fatal` or `Retryable` for a spec of no use now.
+    """
+    return _request(schedule, by_hand(kind_named(schedule.kind), schedule.spec, at))
+
+
+def _request_at(schedule: Schedule, at: datetime) -> Request:
+    asked = _request(schedule, _named(kind_named(schedule.kind), schedule.spec, _minute(at)))
+    return replace(asked, idempotency_key=f"schedule:{schedule.id}:{at.astimezone(UTC).isoformat()}")
+
+
+def _request(schedule: Schedule, spec: dict[str, Any]) -> Request:
     return Request(
         schedule.kind,
-        read_spec(schedule.kind, schedule.spec_version, named_for(kind, schedule.spec, at)),
+        read_spec(schedule.kind, schedule.spec_version, spec),
         schedule.pool,
         schedule.priority,
         schedule.labels,
-        idempotency_key=key or f"schedule:{schedule.id}:{at.astimezone(UTC).isoformat()}",
         schedule_id=schedule.id,
     )
 

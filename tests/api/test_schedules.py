@@ -1,6 +1,6 @@
 """Schedules over the API."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from shared.db.session import transaction
+from shared.runs.schedules import fire_due
 from tests.support.platform import Platform
 
 GENERATE = {"name": "nightly-{time}", "units_per_fault": 1, "records_per_unit": 1, "duration_s": 0.5}
@@ -107,3 +108,50 @@ def test_a_schedule_that_somebody_else_changed_is_not_changed_by_who_has_not_see
     assert refused.status_code == 412, refused.text
     now = client.get("/v1/schedules/nightly").headers["ETag"]
     assert client.request(method, "/v1/schedules/nightly", headers={"If-Match": now}, **body).is_success
+
+
+def test_a_schedule_that_fired_is_still_what_a_careful_client_has_seen(client: TestClient, platform: Platform) -> None:
+    made = client.post("/v1/schedules", json=NIGHTLY).json()
+    before = client.get("/v1/schedules/nightly")
+    due = datetime.fromisoformat(made["next_times"][0])
+    assert fire_due(platform.engine, platform.settings, due) == 1
+    assert fire_due(platform.engine, platform.settings, due + timedelta(days=1)) == 0, "its last run has not ended"
+    now = client.get("/v1/schedules/nightly", headers={"If-None-Match": before.headers["ETag"]})
+    assert now.status_code == 200, "what it shows is new, although nobody changed it"
+    assert all(now.json()[field] != made[field] for field in ("next_times", "last_at", "last_error"))
+    assert now.headers["ETag"] == before.headers["ETag"]
+    seen = {"If-Match": before.headers["ETag"]}
+    assert client.patch("/v1/schedules/nightly", json={"priority": 1}, headers=seen).status_code == 200
+    assert client.patch("/v1/schedules/nightly", json={"priority": 2}, headers=seen).status_code == 412
+
+
+def test_a_run_by_hand_that_is_asked_for_again_in_the_next_minute_is_the_same_run(
+    client: TestClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.post("/v1/schedules", json=NIGHTLY)
+    once = {"Idempotency-Key": "by-hand"}
+    moment = datetime(2026, 5, 1, 10, 0, 59, tzinfo=UTC)
+    answers = []
+    for seconds in (0, 2):
+        monkeypatch.setattr("services.api.schedules._now", lambda at=moment + timedelta(seconds=seconds): at)
+        answers.append(client.post("/v1/schedules/nightly/run", headers=once))
+    assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert answers[0].json()["spec"]["name"].startswith("nightly-20260501-1000-")
+    assert len(platform.rows("SELECT 1 FROM runs")) == 1
+    client.post("/v1/schedules", json=NIGHTLY | {"name": "other"})
+    assert client.post("/v1/schedules/other/run", headers=once).status_code == 409
+    client.delete("/v1/schedules/nightly")
+    assert client.post("/v1/schedules/nightly/run", headers=once).json()["id"] == answers[0].json()["id"]
+
+
+def test_two_runs_by_hand_and_one_by_the_clock_fit_into_one_minute(
+    client: TestClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = client.post("/v1/schedules", json=NIGHTLY | {"overlap": "allow"}).json()
+    due = datetime.fromisoformat(made["next_times"][0])
+    assert fire_due(platform.engine, platform.settings, due) == 1
+    monkeypatch.setattr("services.api.schedules._now", lambda: due)
+    answers = [client.post("/v1/schedules/nightly/run") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
+    assert len(platform.rows("SELECT 1 FROM datasets")) == 3
