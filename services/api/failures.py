@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from services.api.audit import audit
 from services.api.deps import EditorDep, Limit, PartsDep, SessionDep, ViewerDep
+from services.api.idempotent import OnceDep
 from shared.contracts.actions import FailureGroup, FamilyRetried
 from shared.contracts.instants import Instant
 from shared.contracts.views import Page
@@ -50,12 +51,18 @@ def retry_failures(
     signature: Signature,
     parts: PartsDep,
     identity: EditorDep,
+    once: OnceDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
 ) -> FamilyRetried:
     """Retry every run of the family that has not been retried, the newest first."""
-    with transaction(parts.engine) as session:
+
+    def retry() -> FamilyRetried:
         answer, made = retry_family(session, parts.settings, identity, signature, limit)
         for old, new in made.items():
             audit(session, identity, "run.retry", old, new=new, family=signature)
+        return answer
+
+    with transaction(parts.engine) as session:
+        answer = once(session, identity, FamilyRetried, limit, make=retry)
     parts.after_submit()
     return answer

@@ -12,6 +12,7 @@ from uuid6 import uuid7
 from services.api.access.identity import Identity, hash_key
 from services.api.audit import audit
 from services.api.deps import After, Limit, MemberDep, SessionDep, ViewerDep
+from services.api.idempotent import OnceDep
 from services.api.members import may_touch, role_of
 from services.api.principals import find_principal
 from services.api.views import page_of
@@ -47,7 +48,7 @@ def make_key(
     )
     if (held or 0) >= _MOST:
         raise Conflict(f"Nobody may hold more than {_MOST} keys in a project.", remedy="Revoke those not in use.")
-    key = f"fl_{secrets.token_urlsafe(32)}"
+    key = _secret()
     row = ApiKey(
         id=uuid7(),
         principal_id=principal_id,
@@ -62,6 +63,27 @@ def make_key(
     session.add(row)
     session.flush()
     return row.id, key
+
+
+def _secret() -> str:
+    return f"fl_{secrets.token_urlsafe(32)}"
+
+
+def made_again(session: Session, identity: Identity, before: KeyView) -> NewKeyView:
+    """The answer to a repeat of a request that made a key. The key was kept nowhere, so who has missed the first answer
+    is shown another in its place. Raises `Conflict` once somebody has used the first, and so has not missed it.
+    """
+    row = session.get_one(ApiKey, before.id, with_for_update=True)
+    if row.last_used_at is not None or row.revoked_at is not None:
+        raise Conflict(
+            f"This request has made the key {row.prefix}…, which is used or revoked by now and not shown again.",
+            remedy="Use that key; or make another one under another Idempotency-Key, and revoke that one.",
+        )
+    key = _secret()
+    row.prefix, row.sha256 = key[:_SHOWN], hash_key(key)
+    session.flush()
+    audit(session, identity, "key.renew", row.id, row.project_id, name=row.name, prefix=row.prefix)
+    return new_key_view(session, row.project_id, row.id, key)
 
 
 def _keys(project_id: UUID) -> Select[ApiKey, str, str]:
@@ -139,16 +161,24 @@ def _holder(session: Session, identity: Identity, ref: str | None) -> Principal:
 
 
 @router.post("", status_code=201)
-def create_key(body: KeyRequest, session: SessionDep, identity: MemberDep) -> NewKeyView:
-    """Make a key for oneself, or as an admin for another member. It is shown in this answer and never again."""
+def create_key(body: KeyRequest, session: SessionDep, identity: MemberDep, once: OnceDep) -> NewKeyView:
+    """Make a key for oneself, or as an admin for another member. It is shown in this answer and never again.
+
+    As long as nobody has used it, a repeat under the same `Idempotency-Key` shows another secret, which takes its
+    place; after that 409.
+    """
     holder = _holder(session, identity, body.principal)
     scopes, expires_at = _granted(identity, body)
+    before = once.before(session, identity, KeyView, holder.id, body.name, scopes, expires_at)
+    if before is not None:
+        return made_again(session, identity, before)
     key_id, key = make_key(
         session, holder.id, identity.project_id, body.name, identity.principal_id, scopes, expires_at
     )
     view = new_key_view(session, identity.project_id, key_id, key)
     told = view.model_dump(mode="json", include={"name", "prefix", "scopes", "expires_at"})
     audit(session, identity, "key.create", key_id, holder=holder.name, **told)
+    once.keep(session, identity, KeyView(**view.model_dump(exclude={"key"})))
     return view
 
 

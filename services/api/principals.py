@@ -8,8 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.deps import After, Limit, OperatorDep, SessionDep
+from services.api.idempotent import OnceDep
 from services.api.refs import named
 from services.api.views import page_of
 from shared.contracts.access import PrincipalChange, PrincipalRequest, PrincipalView
@@ -51,8 +53,14 @@ def list_principals(
 
 
 @router.post("", status_code=201)
-def create_principal(body: PrincipalRequest, session: SessionDep, identity: OperatorDep) -> PrincipalView:
+def create_principal(
+    body: PrincipalRequest, session: SessionDep, identity: OperatorDep, once: OnceDep
+) -> PrincipalView:
     """Make a user or a service; it may do nothing before it is a member of a project and has a key."""
+    return once(session, identity, PrincipalView, body, make=lambda: _make(session, identity, body))
+
+
+def _make(session: Session, identity: Identity, body: PrincipalRequest) -> PrincipalView:
     values = {"id": uuid7(), "kind": body.kind, "name": body.name}
     made = session.scalars(insert(Principal).values(values).on_conflict_do_nothing().returning(Principal)).one_or_none()
     if made is None:

@@ -14,15 +14,16 @@ from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.deps import After, Limit, OperatorDep, OwnerDep, OwnerOrOperatorDep, SessionDep, ViewerDep
 from services.api.etags import IfMatchDep, tag_of_view
-from services.api.keys import make_key, new_key_view
+from services.api.idempotent import OnceDep
+from services.api.keys import made_again, make_key, new_key_view
 from services.api.refs import named
 from services.api.views import page_of
-from shared.contracts.access import NewProjectView, ProjectChange, ProjectRequest, ProjectView
+from shared.contracts.access import KeyView, NewKeyView, NewProjectView, ProjectChange, ProjectRequest, ProjectView
 from shared.contracts.roles import Role
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import Page
 from shared.db.models import Run, Schedule
-from shared.db.tenancy import Membership, Project
+from shared.db.tenancy import ApiKey, Membership, Project
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.runs.cancel import request_cancel
 
@@ -80,9 +81,26 @@ def list_projects(
 
 @router.post("", status_code=201)
 def create_project(
-    body: ProjectRequest, session: SessionDep, identity: OperatorDep, response: Response
+    body: ProjectRequest, session: SessionDep, identity: OperatorDep, response: Response, once: OnceDep
 ) -> NewProjectView:
-    """Make a project. The caller becomes its owner; the answer holds the first key, shown this once."""
+    """Make a project. The caller becomes its owner; the answer holds the first key, shown this once.
+
+    A repeat under the same `Idempotency-Key` shows it as that of `POST /v1/keys` does.
+    """
+    before = once.before(session, identity, KeyView, body)
+    if before is not None:
+        key = made_again(session, identity, before)
+    else:
+        key = _make(session, identity, body)
+        once.keep(session, identity, KeyView(**key.model_dump(exclude={"key"})))
+    project_id = session.get_one(ApiKey, key.id).project_id
+    response.headers["Location"] = f"/v1/projects/{project_id}"
+    view = _view(_find(session, identity, str(project_id)))
+    return NewProjectView(**view.model_dump(), key=key)
+
+
+def _make(session: Session, identity: Identity, body: ProjectRequest) -> NewKeyView:
+    """A project with its owner; its first key."""
     values = {"id": uuid7(), "name": body.name}
     project = session.scalars(insert(Project).values(values).on_conflict_do_nothing().returning(Project)).one_or_none()
     if project is None:
@@ -94,9 +112,7 @@ def create_project(
     session.flush()
     key_id, key = make_key(session, identity.principal_id, project.id, "first", identity.principal_id)
     audit(session, identity, "project.create", project.id, project.id, name=project.name)
-    response.headers["Location"] = f"/v1/projects/{project.id}"
-    view = _view(_find(session, identity, str(project.id)))
-    return NewProjectView(**view.model_dump(), key=new_key_view(session, project.id, key_id, key))
+    return new_key_view(session, project.id, key_id, key)
 
 
 @router.get("/{project}")

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.deps import After, EditorDep, IdempotencyKey, Limit, PartsDep, SessionDep, ViewerDep
 from services.api.etags import IfMatchDep, tag_of_view
-from services.api.idempotent import digest_of
+from services.api.idempotent import OnceDep, digest_of
 from services.api.submissions import checked
 from services.api.views import page_of, run_view
 from shared.contracts.kinds import kind_named
@@ -100,15 +102,26 @@ def list_schedules(
 
 @router.post("", status_code=201)
 def make_schedule(
-    body: ScheduleRequest, response: Response, session: SessionDep, parts: PartsDep, identity: EditorDep
+    body: ScheduleRequest,
+    response: Response,
+    session: SessionDep,
+    parts: PartsDep,
+    identity: EditorDep,
+    once: OnceDep,
 ) -> ScheduleView:
     """Submit a run again and again. It submits on behalf of who made it, as long as that one may."""
+    make = partial(_make, session, parts.settings, identity, body)
+    view = once(session, identity, ScheduleView, body, make=make)
+    response.headers["Location"] = f"/v1/schedules/{view.id}"
+    return view
+
+
+def _make(session: Session, settings: Settings, identity: Identity, body: ScheduleRequest) -> ScheduleView:
     owner = {"id": uuid7(), "project_id": identity.project_id, "created_by": identity.principal_id}
     schedule = Schedule(**owner, **body.model_dump())
-    _settle(session, parts.settings, schedule)
+    _settle(session, settings, schedule)
     audit(session, identity, "schedule.create", schedule.id, name=schedule.name)
     session.refresh(schedule)
-    response.headers["Location"] = f"/v1/schedules/{schedule.id}"
     return _view(schedule)
 
 

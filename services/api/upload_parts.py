@@ -7,13 +7,16 @@ from typing import BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from services.api.access.identity import Identity
 from services.api.audit import audit
 from services.api.body import BodyFile
 from services.api.deps import DataEditorDep, Parts, PartsDep
+from services.api.idempotent import OnceDep
 from services.api.part_sizes import count_of, length_of, part_bytes_for
 from services.api.signed import in_seconds, must_be_signed, sign_url
 from services.api.uploads import forget, publish, safe_name, upload_view
@@ -23,6 +26,7 @@ from shared.contracts.views import UploadView
 from shared.db.models import Project, Upload, UploadSession
 from shared.db.session import transaction
 from shared.errors import Conflict, NotFound, TooLarge, UserError
+from shared.settings import Settings
 
 router = APIRouter(prefix="/v1/uploads/sessions", tags=["files"])
 _MAX_OPEN = 100  #: sessions of one project; each may hold bytes that nobody will ever use
@@ -88,32 +92,49 @@ def _open_session(session: Session, session_id: UUID, project_id: UUID | None) -
     return row
 
 
+class _Begun(BaseModel):
+    """All that is kept for a repeat: the URLs are signed, and those of an hour ago are of no use."""
+
+    id: UUID
+
+
 @router.post("", status_code=201)
-def begin(body: UploadSessionRequest, request: Request, parts: PartsDep, identity: DataEditorDep) -> UploadSessionView:
-    """Begin to send one record in parts: PUT each to its URL, in any order and as often as it takes, then complete."""
-    name, limit = safe_name(body.file_name), parts.settings.upload_limit_bytes
+def begin(
+    body: UploadSessionRequest, request: Request, parts: PartsDep, identity: DataEditorDep, once: OnceDep
+) -> UploadSessionView:
+    """Begin to send one record in parts: PUT each to its URL, in any order and as often as it takes, then complete.
+
+    A repeat is answered with the session as it is by then.
+    """
+    with transaction(parts.engine) as session:
+        begun = once(
+            session, identity, _Begun, body, make=lambda: _Begun(id=_begin(session, parts.settings, identity, body).id)
+        )
+        row = _open_session(session, begun.id, identity.project_id)
+    return _view(request, parts, row)
+
+
+def _begin(session: Session, settings: Settings, identity: Identity, body: UploadSessionRequest) -> UploadSession:
+    name, limit = safe_name(body.file_name), settings.upload_limit_bytes
     if body.size_bytes > limit:
         raise TooLarge(f"{name} has {body.size_bytes} bytes; this server takes {limit}.")
-    with transaction(parts.engine) as session:
-        now = session.execute(select(func.count()).where(UploadSession.project_id == identity.project_id)).scalar_one()
-        if now >= _MAX_OPEN:
-            raise Conflict(
-                f"This project has {now} open upload sessions.", remedy="Complete or abort some of them first."
-            )
-        row = UploadSession(
-            id=uuid7(),
-            project_id=identity.project_id,
-            created_by=identity.principal_id,
-            file_name=name,
-            size_bytes=body.size_bytes,
-            sha256=body.sha256,
-            part_bytes=part_bytes_for(body.size_bytes),
-            expires_at=in_seconds(parts.settings.upload_session_s),
-        )
-        session.add(row)
-        session.flush()
-        audit(session, identity, "upload.begin", row.id, file_name=name, size_bytes=body.size_bytes)
-    return _view(request, parts, row)
+    now = session.execute(select(func.count()).where(UploadSession.project_id == identity.project_id)).scalar_one()
+    if now >= _MAX_OPEN:
+        raise Conflict(f"This project has {now} open upload sessions.", remedy="Complete or abort some of them first.")
+    row = UploadSession(
+        id=uuid7(),
+        project_id=identity.project_id,
+        created_by=identity.principal_id,
+        file_name=name,
+        size_bytes=body.size_bytes,
+        sha256=body.sha256,
+        part_bytes=part_bytes_for(body.size_bytes),
+        expires_at=in_seconds(settings.upload_session_s),
+    )
+    session.add(row)
+    session.flush()
+    audit(session, identity, "upload.begin", row.id, file_name=name, size_bytes=body.size_bytes)
+    return row
 
 
 @router.get("/{session_id}")

@@ -1,5 +1,6 @@
 """Files in, each in one request: uploads to be named in an import."""
 
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated
 from uuid import UUID
@@ -10,8 +11,8 @@ from uuid6 import uuid7
 
 from services.api.access.identity import Identity
 from services.api.audit import audit
-from services.api.deps import DataEditorDep, IdempotencyKey, Parts, PartsDep
-from services.api.idempotent import answered, digest_of, remember
+from services.api.deps import DataEditorDep, Parts, PartsDep
+from services.api.idempotent import OnceDep
 from shared.artifacts import Stored
 from shared.contracts.views import UploadView
 from shared.db.models import Upload
@@ -23,9 +24,7 @@ _ENDINGS = (".mat", ".csv")
 
 
 @router.post("/uploads", status_code=201)
-def upload(
-    file: Annotated[UploadFile, File()], parts: PartsDep, identity: DataEditorDep, key: IdempotencyKey = None
-) -> UploadView:
+def upload(file: Annotated[UploadFile, File()], parts: PartsDep, identity: DataEditorDep, once: OnceDep) -> UploadView:
     """Send one record (`.mat` v5 or `.csv`), to be named in an import."""
     name = safe_name(file.filename or "")
     upload_id = uuid7()
@@ -38,14 +37,10 @@ def upload(
     try:
         if stored.size_bytes == 0:
             raise UserError(f"{name} is empty.", remedy="Send a file with records.")
-        digest = digest_of("upload", name, stored.sha256)
         with transaction(parts.engine) as session:
-            before = answered(session, identity.project_id, key, digest, UploadView)
-            if before is not None:
-                return before
-            view = publish(session, identity, upload_id, name, stored)
-            remember(session, identity.project_id, key, digest, view)
-        kept = True
+            made = partial(publish, session, identity, upload_id, name, stored)
+            view = once(session, identity, UploadView, name, stored.sha256, make=made)
+        kept = view.id == upload_id
         return view
     finally:
         if not kept:

@@ -38,6 +38,7 @@ class Route:
     needs: tuple[Needs, ...]
     parameters: tuple[str, ...]
     needs_body: bool
+    takes_key: bool  #: looks at `Idempotency-Key`
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -62,6 +63,11 @@ def _needs(dependant: Dependant) -> Iterator[Needs]:
         yield from _needs(inner)
 
 
+def _takes_key(dependant: Dependant) -> bool:
+    own = any(field.alias == "Idempotency-Key" for field in dependant.header_params)
+    return own or any(map(_takes_key, dependant.dependencies))
+
+
 def routes() -> list[Route]:
     """All routes of the API."""
     found = []
@@ -73,7 +79,8 @@ def routes() -> list[Route]:
             needs_body = body is not None and body.field_info.is_required()
             for method in route.methods or ():
                 needs = tuple(dict.fromkeys(_needs(route.dependant)))
-                found.append(Route(method, route.path, needs, parameters, needs_body))
+                takes_key = _takes_key(route.dependant)
+                found.append(Route(method, route.path, needs, parameters, needs_body, takes_key))
     return found
 
 
@@ -222,7 +229,11 @@ def _ended(table: str, parameter: str) -> str:
     return f"UPDATE runs SET state = 'succeeded', finished_at = now() WHERE id = {made_by}"
 
 
-#: of routes that change something and need more than their path
+def _file_name() -> str:
+    return f"{uuid4().hex[:8]}.csv"
+
+
+#: of routes that change something and need more than their path; no two requests are equal
 EXAMPLES: dict[str, Example] = {
     "POST /v1/datasets/generate": Example(lambda world: {"json": world.generate()}),
     "POST /v1/runs": Example(_any_kind),
@@ -233,10 +244,11 @@ EXAMPLES: dict[str, Example] = {
     ),
     "POST /v1/batches": Example(lambda world: {"json": {"runs": [_any_kind(world)["json"]]}}),
     "POST /v1/runs/actions": Example(lambda world: {"json": {"action": "cancel", "run_ids": [world.run()]}}),
-    "POST /v1/uploads": Example(lambda _: {"files": {"file": ("a.csv", b"1,2\n")}}),
+    "POST /v1/uploads": Example(lambda _: {"files": {"file": (_file_name(), b"1,2\n")}}),
     "POST /v1/uploads/sessions": Example(
-        lambda _: {"json": {"file_name": "a.csv", "size_bytes": 4, "sha256": "0" * 64}}
+        lambda _: {"json": {"file_name": _file_name(), "size_bytes": 4, "sha256": "0" * 64}}
     ),
+    "POST /v1/tickets": Example(lambda _: {"json": {}}),
     "POST /v1/artifacts/{artifact_id}/link": Example(lambda _: {"json": {"expires_in_s": 60}}),
     "DELETE /v1/datasets/{dataset}": Example(before=_ended("datasets", "dataset")),
     "DELETE /v1/models/{model}": Example(before=_ended("models", "model")),
@@ -247,7 +259,7 @@ EXAMPLES: dict[str, Example] = {
     "POST /v1/principals": Example(lambda _: {"json": {"kind": "service", "name": f"s-{uuid4().hex[:8]}"}}),
     "PATCH /v1/principals/{principal}": Example(lambda _: {"json": {"disabled": True}}),
     "PUT /v1/members/{principal}": Example(lambda _: {"json": {"role": "editor"}}),
-    "POST /v1/keys": Example(lambda _: {"json": {"name": "k"}}),
+    "POST /v1/keys": Example(lambda _: {"json": {"name": f"k-{uuid4().hex[:8]}"}}),
     "POST /v1/pools/{name}/pause": Example(lambda _: {"json": {"reason": "a test"}}),
     "DELETE /v1/projects/{project}": Example(lambda _: {"params": {"force": True}}),
 }
@@ -260,5 +272,16 @@ LIKE_ANOTHER = {
 }
 #: POST only because the answer must not be kept by anybody: nothing changes
 CHANGES_NOTHING = frozenset({"POST /v1/tickets", "POST /v1/artifacts/{artifact_id}/link"})
+#: twice is as good as once: these ask for a state, and make nothing
+SAME_TWICE = CHANGES_NOTHING | {
+    "POST /v1/runs/{run_id}/cancel",
+    "POST /v1/runs/{run_id}/pause",
+    "POST /v1/runs/{run_id}/resume",
+    "POST /v1/pools/{name}/pause",
+    "POST /v1/pools/{name}/resume",
+    "POST /v1/workers/{name}/drain",
+    "POST /v1/workers/{name}/undrain",
+    "POST /v1/uploads/sessions/{session_id}/complete",  # an upload has the id of its session
+}
 #: a member may do this to what is its own, whatever its role
 OWN = frozenset({"POST /v1/keys", "DELETE /v1/keys/{key_id}"})

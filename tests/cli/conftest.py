@@ -42,6 +42,23 @@ class InProcess(httpx.BaseTransport):
         self.network.close()
 
 
+class LosesAnswers(InProcess):
+    """The same, but the first answer to every request is lost after the API has done what was asked."""
+
+    def __init__(self, server: TestClient) -> None:
+        super().__init__(server)
+        self.asked: set[tuple[str, str, bytes]] = set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to a repeat."""
+        answer = super().handle_request(request)
+        what = (request.method, request.url.path, request.content)
+        if what not in self.asked:
+            self.asked.add(what)
+            raise httpx.ReadError("The connection was reset.")
+        return answer
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Nobody's real credentials are read or written here."""

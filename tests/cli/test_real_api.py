@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import Result
 
 from services.cli.sdk import ApiConflict, ApiForbidden, ApiInvalid, ApiNotFound, ApiUnauthorized, Client, RunFilter
@@ -14,10 +15,12 @@ from services.cli.sdk.watching import NewsFilter
 from shared.contracts.batches import BatchRequest
 from shared.contracts.pools import Block
 from shared.contracts.roles import Role, Scope
+from shared.contracts.schedules import ScheduleRequest
 from shared.contracts.specs import GenerateSpec
 from shared.contracts.states import RunState
 from shared.contracts.views import SubmitRequest
-from tests.cli.conftest import MakeClient
+from tests.cli.conftest import REAL_URL, InProcess, LosesAnswers, MakeClient
+from tests.support.platform import API_KEY
 
 Faultline = Callable[..., Result]
 
@@ -53,6 +56,18 @@ def test_what_does_not_fit_the_state_is_a_conflict_with_a_remedy(client: Client)
     with pytest.raises(ApiConflict) as raised:
         client.retry(run.id)
     assert raised.value.remedy
+
+
+def test_what_is_made_although_its_first_answer_is_lost_is_made_once_and_of_use(server: TestClient):
+    client = Client(REAL_URL, API_KEY, transport=LosesAnswers(server), retries=1, sleep=lambda _: None)
+    key = client.create_key("laptop").key
+    assert Client(REAL_URL, key, transport=InProcess(server)).me().key_prefix == key[:10]
+    assert [one.name for one in client.keys(limit=10)].count("laptop") == 1
+    project = client.create_project("lab")
+    assert Client(REAL_URL, project.key.key, transport=InProcess(server)).me().project == "lab"
+    assert client.create_principal("ada").name == "ada"
+    request = ScheduleRequest(name="nightly", cron="0 2 * * *", kind="dataset.generate", spec={"name": "n-{time}"})
+    assert [client.create_schedule(request)] == client.schedules()
 
 
 def test_one_key_of_the_callers_own_makes_one_run(client: Client):

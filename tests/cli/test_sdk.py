@@ -44,20 +44,6 @@ def test_a_submit_is_repeated_under_one_idempotency_key(api: FakeApi):
     assert len(keys) == 1
 
 
-@pytest.mark.parametrize(("error", "tries"), [(httpx.ReadError("gone"), 1), (httpx.ConnectError("refused"), 2)])
-def test_a_key_is_asked_for_again_only_if_the_first_try_cannot_have_arrived(error: Exception, tries: int):
-    asked: list[httpx.Request] = []
-
-    def fail(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        raise error
-
-    client = Client(URL, KEY, transport=httpx.MockTransport(fail), sleep=lambda _: None, retries=1)
-    with pytest.raises(NotReachable):
-        client.create_key("laptop")
-    assert len(asked) == tries
-
-
 def test_two_submits_have_two_idempotency_keys(api: FakeApi):
     client = api.client()
     client.generate_dataset(spec())

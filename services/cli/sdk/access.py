@@ -41,7 +41,7 @@ class ProjectCalls:
 
     def create_project(self, name: str) -> NewProjectView:
         """Make a project; the answer holds its first key, which is shown this once. For operators."""
-        return parse(NewProjectView, self.http.post_once("/v1/projects", _json(ProjectRequest(name=name))))
+        return parse(NewProjectView, self.http.post("/v1/projects", _json(ProjectRequest(name=name))))
 
     def change_project(self, ref: str, **changes: Any) -> ProjectView:
         """Change `name`, `share`, `max_running`, `max_queued` or `gpu_hours_per_day`; None lifts a limit.
@@ -107,7 +107,7 @@ class KeyCalls:
         key = client.create_key("nightly", scopes=[Scope.READ], expires_at=next_year).key
         """
         body = KeyRequest(name=name, principal=principal, scopes=scopes, expires_at=expires_at)
-        return parse(NewKeyView, self.http.post_once("/v1/keys", _json(body)))
+        return parse(NewKeyView, self.http.post("/v1/keys", _json(body)))
 
     def revoke_key(self, key_id: UUID) -> None:
         """Revoke a key; the next request with it is refused."""

@@ -36,7 +36,7 @@ class ScheduleCalls:
         client.create_schedule(ScheduleRequest(name="nightly", cron="0 2 * * *", timezone="Europe/Berlin",
                                                kind="dataset.generate", spec={"name": "night-{time}"}))
         """
-        answer = self.http.post_once("/v1/schedules", request.model_dump(mode="json", exclude_unset=True))
+        answer = self.http.post("/v1/schedules", request.model_dump(mode="json", exclude_unset=True))
         return parse(ScheduleView, answer)
 
     def change_schedule(self, ref: str, *, if_match: str | None = None, **changes: Any) -> ScheduleView:

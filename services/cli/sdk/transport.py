@@ -93,10 +93,6 @@ class Transport:
             lambda: self._http.post(path, json=body, params=_given(query), headers=headers, timeout=timeout)
         )
 
-    def post_once(self, path: str, body: Any) -> httpx.Response:
-        """POST of JSON to a route that would do it twice: repeated only where the first try cannot have arrived."""
-        return self.send(lambda: self._http.post(path, json=body), safe=False)
-
     def patch(self, path: str, body: Any, *, if_match: str | None = None) -> httpx.Response:
         """PATCH of JSON that sets values, so repeating it changes nothing more. With the tag `if_match` a repeat would
         be refused, because of the first try, so it is not repeated once it may have arrived."""
