@@ -11,8 +11,9 @@ from shared.errors import NotFound
 
 router = APIRouter(prefix="/v1/workers", tags=["workers"])
 _WORKERS = """
-    SELECT name, pools, slots, draining OR drain_requested_at IS NOT NULL AS draining, drain_requested_at, version,
-        versions, started_at, heartbeat_at, heartbeat_at > now() - make_interval(secs => :lease_s) AS alive,
+    SELECT name, pools, slots, draining OR drain_requested_at IS NOT NULL AS draining, drain_requested_at,
+        draining AND heartbeat_at > coalesce(drain_requested_at, '-infinity') AS let_go, version, versions, started_at,
+        heartbeat_at, heartbeat_at > now() - make_interval(secs => :lease_s) AS alive,
         coalesce(held.runs, 0) AS busy
     FROM workers LEFT JOIN (
         SELECT worker, count(*) AS runs FROM runs WHERE state = 'running' GROUP BY worker

@@ -176,6 +176,7 @@ class WorkerView(View):
     busy: int
     alive: bool
     draining: bool  #: it takes nothing new, or is about to
+    let_go: bool  #: it takes nothing new, and has said so since it was asked to
     drain_requested_at: datetime | None = None  #: somebody asked for it
     version: str
     versions: dict[str, str] = Field(default_factory=dict)  #: of what it runs on

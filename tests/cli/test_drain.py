@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from services.cli.sdk import Client
 from services.cli.ui import draining
-from services.cli.ui.draining import Emptied, Look, NotDrainedError, picture
+from services.cli.ui.draining import Look, NotDrainedError, is_empty, picture
 from shared.contracts.specs import GenerateSpec
 from shared.contracts.views import WorkerView
 from shared.db.session import transaction
@@ -22,32 +22,20 @@ Faultline = Callable[..., Result]
 ASKED = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def worker(busy: int, heartbeat_s: float, **more: Any) -> WorkerView:
-    """One that drains, with its last heartbeat so many seconds after it was asked to."""
+def worker(**more: Any) -> WorkerView:
+    """One that has done what a drain asks for."""
     fields: dict[str, Any] = {
-        "name": "w1", "pools": ["generation"], "slots": 2, "busy": busy, "alive": True, "draining": True,
-        "drain_requested_at": ASKED, "version": "1", "started_at": ASKED - timedelta(days=1),
-        "heartbeat_at": ASKED + timedelta(seconds=heartbeat_s), **more,
+        "name": "w1", "pools": ["generation"], "slots": 2, "busy": 0, "alive": True, "draining": True,
+        "let_go": True, "drain_requested_at": ASKED, "version": "1", "started_at": ASKED - timedelta(days=1),
+        "heartbeat_at": ASKED + timedelta(seconds=1), **more,
     }  # fmt: skip
     return WorkerView(**fields)
 
 
-@pytest.mark.parametrize(
-    ("looks", "empty"),
-    [
-        ([(0, -1.0)], False),
-        ([(0, 1.0)], False),
-        ([(0, 1.0), (0, 1.0)], False),
-        ([(0, 1.0), (0, 6.0)], True),
-        ([(0, 1.0), (1, 6.0)], False),
-        ([(1, 1.0), (1, 6.0), (0, 6.0)], True),
-    ],
-)
-def test_a_worker_is_empty_once_it_has_had_the_time_to_let_go_of_its_queues(
-    looks: list[tuple[int, float]], empty: bool
-):
-    emptied = Emptied()
-    assert [emptied(worker(*look)) for look in looks][-1] is empty
+def test_a_worker_is_empty_once_it_has_let_go_of_its_queues_and_runs_nothing():
+    assert is_empty(worker())
+    assert not is_empty(worker(let_go=False))
+    assert not is_empty(worker(busy=1))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +44,7 @@ def test_a_worker_is_empty_once_it_has_had_the_time_to_let_go_of_its_queues(
 )
 def test_a_wait_that_can_come_to_nothing_ends_with_the_reason(state: dict[str, Any], reason: str):
     with pytest.raises(NotDrainedError, match=reason) as raised:
-        Emptied()(worker(**{"busy": 0, "heartbeat_s": 1.0, **state}))
+        is_empty(worker(**state))
     assert raised.value.remedy
 
 
@@ -84,6 +72,7 @@ def life(platform: Platform, client: Client, monkeypatch: pytest.MonkeyPatch) ->
 
 
 NOTHING, ENDS = "SELECT 1", "UPDATE runs SET state = 'cancelled', worker = NULL"
+LETS_GO = "UPDATE workers SET draining = true"
 
 
 def test_a_drain_is_asked_for_and_taken_back(real: Faultline, client: Client, life: list[str]):
@@ -94,8 +83,27 @@ def test_a_drain_is_asked_for_and_taken_back(real: Faultline, client: Client, li
     assert not client.worker("w1").draining
 
 
-def test_a_wait_tells_how_many_slots_are_busy_until_none_is(real: Faultline, life: list[str]):
-    life += [NOTHING, NOTHING, ENDS]
+def test_a_worker_has_let_go_only_with_a_heartbeat_that_is_younger_than_the_wish(
+    client: Client, life: list[str], platform: Platform
+):
+    assert life == []
+
+    def is_told(draining: bool, age_s: int) -> bool:
+        with transaction(platform.engine) as session:
+            beat = text("UPDATE workers SET draining = :draining, heartbeat_at = now() - make_interval(secs => :age)")
+            session.execute(beat, {"draining": draining, "age": age_s})
+        return client.worker("w1").let_go
+
+    assert (is_told(False, 0), is_told(True, 0)) == (False, True)
+    client.drain_worker("w1")
+    assert (is_told(True, 60), is_told(False, 0), is_told(True, 0)) == (False, False, True)
+
+
+@pytest.mark.parametrize("steps", [[NOTHING, LETS_GO, ENDS], [NOTHING, ENDS, LETS_GO]])
+def test_a_wait_ends_at_once_when_the_worker_has_let_go_and_none_of_its_slots_is_busy(
+    real: Faultline, life: list[str], steps: list[str]
+):
+    life += steps
     result = real("workers", "drain", "w1", "--wait")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("draining, 1 of 2 slots busy") == 1
@@ -103,7 +111,7 @@ def test_a_wait_tells_how_many_slots_are_busy_until_none_is(real: Faultline, lif
 
 
 def test_a_wait_under_json_gives_one_document(real: Faultline, life: list[str]):
-    life += [ENDS, NOTHING]
+    life += [ENDS, LETS_GO]
     result = real("workers", "drain", "w1", "--wait", "--json")
     assert json.loads(result.stdout)["busy"] == 0
 

@@ -43,8 +43,8 @@ def pool(name: str, slots: int, busy: int, queued: int, **more: Any) -> PoolView
 
 def scene(waiting: int = 2) -> Scene:
     worker = WorkerView(
-        name="training-local", pools=["training-cpu"], slots=4, busy=4, alive=True, draining=False, version="0.1.0",
-        started_at=NOW, heartbeat_at=NOW,
+        name="training-local", pools=["training-cpu"], slots=4, busy=4, alive=True, draining=False, let_go=False,
+        version="0.1.0", started_at=NOW, heartbeat_at=NOW,
     )  # fmt: skip
     failed_id = UUID(int=900)
     envelope = Envelope(

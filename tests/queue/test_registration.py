@@ -17,6 +17,11 @@ def worker(platform: Platform, name: str) -> dict[str, object]:
     return platform.rows("SELECT * FROM workers WHERE name = :name", name=name)[0]
 
 
+def let_go(client: TestClient) -> bool:
+    [shown] = client.get("/v1/workers").json()["items"]
+    return bool(shown["let_go"])
+
+
 def test_a_second_worker_of_a_living_name_refuses_to_start_and_one_of_a_killed_name_starts(
     make_platform: MakePlatform,
 ) -> None:
@@ -48,14 +53,15 @@ def test_a_drained_worker_ends_what_it_runs_and_takes_nothing_new_until_it_is_un
         platform.wait_for_line("step 1", "a", timeout_s=60)
         asked = client.post("/v1/workers/w1/drain")
         assert asked.status_code == 200, asked.text
-        assert asked.json()["draining"]
+        assert (asked.json()["draining"], asked.json()["let_go"]) == (True, False)
         assert asked.json()["versions"]["celery"]
-        until(lambda: worker(platform, "w1")["draining"], 60, "the worker does not stop taking work")
+        until(lambda: let_go(client), 60, "the worker does not stop taking work")
         later = platform.submit("test.inline", journal="b", steps=1)
         assert platform.finished(running)["state"] == "succeeded"
         assert platform.run(later)["state"] == "queued"
         assert client.get(f"/v1/runs/{later}/wait").json()["blocked_by"] == "no_worker"
-        assert client.post("/v1/workers/w1/undrain").status_code == 200
+        undrained = client.post("/v1/workers/w1/undrain").json()
+        assert undrained["drain_requested_at"] is None
         assert platform.finished(later)["state"] == "succeeded"
         assert client.post("/v1/workers/nobody/drain").status_code == 404
         actions = [row["action"] for row in platform.rows("SELECT action FROM audit_log ORDER BY id")]

@@ -5,7 +5,6 @@ Called by `commands/workers.py`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from time import sleep
 
 import typer
@@ -43,30 +42,21 @@ class Look:
     runs: Sequence[RunView] = ()
 
 
-class Emptied:
-    """Tells when a worker that drains has become empty for good.
+def is_empty(worker: WorkerView) -> bool:
+    """Whether a worker that drains is empty for good: until it has let go of its queues it may take one more run.
 
-    It learns of the wish with one heartbeat, lets go of its queues, and says so with the next one; until then it may
-    take one more run. So it counts as empty only from the second heartbeat after the wish.
+    Raises `NotDrainedError` if it can no longer come to that.
     """
-
-    def __init__(self) -> None:
-        self._heard_at: datetime | None = None  #: its first heartbeat after the wish, as far as it was seen
-
-    def __call__(self, worker: WorkerView) -> bool:
-        """Whether it is so now. Raises `NotDrainedError` if it can no longer come to that."""
-        if not worker.alive:
-            left = plural(worker.busy, "run")
-            words = f"The worker {worker.name!r} is gone" + (f", and {left} with it." if worker.busy else ".")
-            raise NotDrainedError(words, remedy="Its runs start again elsewhere; `faultline runs list` shows them.")
-        if worker.drain_requested_at is None:
-            raise NotDrainedError(
-                f"The worker {worker.name!r} takes work again: it was undrained or restarted.",
-                remedy=f"If it is still to be drained: `faultline workers drain {worker.name}`.",
-            )
-        if self._heard_at is None and worker.heartbeat_at > worker.drain_requested_at:
-            self._heard_at = worker.heartbeat_at
-        return not worker.busy and self._heard_at is not None and worker.heartbeat_at > self._heard_at
+    if not worker.alive:
+        left = plural(worker.busy, "run")
+        words = f"The worker {worker.name!r} is gone" + (f", and {left} with it." if worker.busy else ".")
+        raise NotDrainedError(words, remedy="Its runs start again elsewhere; `faultline runs list` shows them.")
+    if worker.drain_requested_at is None:
+        raise NotDrainedError(
+            f"The worker {worker.name!r} takes work again: it was undrained or restarted.",
+            remedy=f"If it is still to be drained: `faultline workers drain {worker.name}`.",
+        )
+    return worker.let_go and not worker.busy
 
 
 def until_empty(session: Session, worker: WorkerView) -> WorkerView:
@@ -130,11 +120,10 @@ def _plain(session: Session, worker: WorkerView) -> WorkerView:
 
 def _looks(session: Session, name: str) -> Iterator[Look]:
     """The worker again and again, at last when it is empty."""
-    emptied = Emptied()
     while True:
         worker = session.client.worker(name)
         running = session.client.runs(RunFilter(states=[RunState.RUNNING]), limit=_MOST_RUNS) if worker.busy else []
         yield Look(worker, [run for run in running if run.worker == name])
-        if emptied(worker):
+        if is_empty(worker):
             return
         sleep(LOOK_EVERY_S)
