@@ -17,7 +17,7 @@ from shared.contracts.base import storable
 from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope
 from shared.contracts.kinds import KINDS
-from shared.db.session import AWAY, transaction
+from shared.db.session import AWAY, autocommit, transaction
 from shared.errors import Retryable
 from shared.observability import metrics
 from shared.observability.logs import bound_ids
@@ -27,7 +27,7 @@ from shared.queue.outcome import Away, Claimed, Crashed, Outcome, RunFailed, Sto
 from shared.queue.registry import RUN_BODIES, resolve
 from shared.queue.runtime import Runtime
 from shared.queue.supervised import supervise
-from shared.queue.workdir import make_workdir
+from shared.queue.workdir import name_workdir
 from shared.runs import sync
 from shared.runs.keeper import Keeper, Limits
 from shared.runs.reporter import News, RunReporter, StopReason
@@ -72,7 +72,7 @@ def execute(
 
 def _claim(runtime: Runtime, kind: str, run_id: UUID, attempt: int) -> Claimed:
     began_s = time.monotonic()
-    with transaction(runtime.engine) as session:
+    with autocommit(runtime.engine) as session:
         row = sync.claim(session, run_id, attempt, runtime.worker, runtime.settings.lease_s)
     if row is None:
         metrics.DUPLICATES.labels(kind).inc()
@@ -86,7 +86,7 @@ def _claim(runtime: Runtime, kind: str, run_id: UUID, attempt: int) -> Claimed:
 def _attempt(runtime: Runtime, claimed: Claimed, mirror: Callable[[News], None]) -> tuple[str, Envelope | None]:
     kind = KINDS[claimed.kind]
     reporter = RunReporter(claimed.attempt)
-    workdir = make_workdir(runtime.settings, runtime.worker)
+    workdir = name_workdir(runtime.settings, runtime.worker)
     killer = _Killer(runtime, claimed, workdir)
     keeper = Keeper(
         runtime.engine,

@@ -31,24 +31,25 @@ class Mirror:
         self._wake = threading.Event()
         self._over = threading.Event()
         self._on = settings.result_backend is not None and not settings.always_eager
-        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self._thread: threading.Thread | None = None  #: from the first progress on
 
     def __enter__(self) -> "Mirror":
-        if self._on:
-            self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         """Wait for a write under way, so that it cannot come after the result."""
         self._over.set()
         self._wake.set()
-        if self._on:
+        if self._thread is not None:
             self._thread.join(_JOIN_S)
 
     def show(self, news: News) -> None:
         """Keep the newest progress for the next look."""
-        if news.progress is not None:
+        if news.progress is not None and self._on:
             self._newest = news.progress
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+                self._thread.start()
             self._wake.set()
 
     def _run(self) -> None:

@@ -14,7 +14,7 @@ from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.states import RunState
 from shared.db.models import Run
-from shared.db.session import AWAY, transaction
+from shared.db.session import AWAY, Executes, autocommit, transaction
 from shared.queue.runtime import Runtime
 from shared.runs import setback, sync
 from shared.runs.errors import cancelled, named_cause
@@ -154,6 +154,9 @@ def settle(
         return "lost", None
     while True:
         try:
+            if isinstance(outcome, Succeeded | Failed) and not news:
+                with autocommit(runtime.engine) as one:
+                    return _end(one, claimed, outcome, stage_seconds)
             with transaction(runtime.engine) as session:
                 return _write(session, runtime, claimed, outcome, news, stage_seconds)
         except AWAY as error:
@@ -178,7 +181,7 @@ def _write(
     stage_seconds: dict[str, float],
 ) -> tuple[str, Envelope | None]:
     run_id, attempt = claimed.run_id, claimed.attempt
-    if not write_news(session, run_id, attempt, news):
+    if news and write_news(session, run_id, attempt, news, runtime.settings.lease_s) is None:
         return "lost", None
     if isinstance(outcome, Crashed):
         run = session.get_one(Run, run_id, with_for_update=True)
@@ -192,11 +195,16 @@ def _write(
         if not sync.requeue(session, run_id, attempt=attempt, only_from=[RunState.RUNNING], reason="asked to pause"):
             return "lost", None
         return session.get_one(Run, run_id, populate_existing=True).state, None
+    return _end(session, claimed, outcome, stage_seconds)
+
+
+def _end(
+    session: Executes, claimed: Claimed, outcome: Succeeded | Failed | Stopped, stage_seconds: dict[str, float]
+) -> tuple[str, Envelope | None]:
     if isinstance(outcome, Stopped):
-        to, final = RunState.CANCELLED, Failed(cancelled())
-        envelope = claimed.envelope(final, stage_seconds)
+        to, envelope = RunState.CANCELLED, claimed.envelope(Failed(cancelled()), stage_seconds)
     else:
         to = RunState.SUCCEEDED if isinstance(outcome, Succeeded) else RunState.FAILED
         envelope = claimed.envelope(outcome, stage_seconds)
-    written = sync.finish(session, run_id, to, envelope, attempt=attempt)
+    written = sync.finish(session, claimed.run_id, to, envelope, attempt=claimed.attempt)
     return (to.value, envelope) if written else ("lost", None)

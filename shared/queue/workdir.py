@@ -1,7 +1,8 @@
-"""Scratch folders of attempts, named by worker and process: `attempt-<worker>-<pid>-<8 signs>`."""
+"""Scratch folders of attempts, named by worker and process: `attempt-<worker>-<pid>-<16 digits>`."""
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,11 +11,10 @@ from shared.queue.processes import exists
 from shared.settings import Settings
 
 
-def make_workdir(settings: Settings, worker: str) -> Path:
-    """A fresh folder for one attempt of this process."""
-    if settings.work_dir is not None:
-        settings.work_dir.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"attempt-{worker}-{os.getpid()}-", dir=settings.work_dir))
+def name_workdir(settings: Settings, worker: str) -> Path:
+    """A name for the folder of one attempt of this process; the folder is made when a body first asks for it."""
+    folder = settings.work_dir or Path(tempfile.gettempdir())
+    return folder / f"attempt-{worker}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def remove_leftovers(settings: Settings) -> int:
@@ -26,7 +26,7 @@ def remove_leftovers(settings: Settings) -> int:
     parent = settings.work_dir or Path(tempfile.gettempdir())
     if not parent.is_dir():
         return 0
-    ours = re.compile(rf"attempt-{re.escape(settings.worker_name)}-(\d+)-[a-z0-9_]{{8}}")
+    ours = re.compile(rf"attempt-{re.escape(settings.worker_name)}-(\d+)-[0-9a-f]{{16}}")
     named = [(path, ours.fullmatch(path.name)) for path in parent.iterdir()]
     left = [path for path, found in named if found and _is_over(int(found[1]))]
     left = [path for path in left if path.is_dir() and not path.is_symlink()]

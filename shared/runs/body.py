@@ -83,12 +83,19 @@ class RunArtifacts:
         record: Callable[[Put], None],
         checkpoint: Stored | None = None,
     ) -> None:
-        self.workdir = workdir  #: private folder of this attempt, removed afterwards
+        self._workdir = workdir
         self._store = store
         self._prefix = prefix
         self._inputs = inputs
         self._record = record
         self._checkpoint = checkpoint
+
+    @property
+    def workdir(self) -> Path:
+        """Private folder of this attempt, removed afterwards; made when it is first asked for."""
+        self._workdir.parent.mkdir(parents=True, exist_ok=True)
+        self._workdir.mkdir(mode=0o700, exist_ok=True)
+        return self._workdir
 
     def input(self, ref: UUID) -> Input:
         """The input that the spec names by `ref`."""

@@ -1,10 +1,9 @@
-"""Keeps a claim: renews the lease, carries news out, brings orders in. One thread per attempt.
+"""Keeps a claim: renews the lease, carries news out, brings orders in. Two threads for all attempts of a process.
 
 It is also the watchdog: what does not stop in its grace, outlives its hard limit or can no longer prove its claim is
 killed, before the lease ends and somebody else may start.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +12,20 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from shared.db.session import AWAY, transaction
+from shared.db.session import AWAY, Executes, autocommit, transaction
 from shared.runs import sync
+from shared.runs.beat import Beat
 from shared.runs.reporter import News, RunReporter, StopReason
 from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
-_TICK_S = 0.1
+_TICK_S = 0.05
 _JOIN_S = 5.0
+#: Of the time, at most so much is spent on writing progress: where the database is slow, it is asked less often.
+_WRITING_SHARE = 0.05
+_KEEPING = Beat("keeper", _TICK_S)
+_FENCING = Beat("fence", _TICK_S)
 
 
 @dataclass(frozen=True)
@@ -64,56 +67,57 @@ class Keeper:
         self._asked_s = 0.0
         self._asked_for: StopReason | None = None
         self._killed = False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-        self._fence_thread = threading.Thread(target=self._fence, name="fence", daemon=True)
+        self._writing_s = 0.0
+        self._fence = _Fence(self)
 
     def __enter__(self) -> "Keeper":
-        self._thread.start()
-        self._fence_thread.start()
+        self._place = _KEEPING.join(self)
+        self._fence_place = _FENCING.join(self._fence)
         return self
 
     def __exit__(self, *_exc: object) -> None:
         """A keeper that hangs in a silent database is left behind: its attempt is fenced."""
-        self._over.set()
-        self._fence_thread.join()
-        self._thread.join(_JOIN_S)
+        _FENCING.leave(self._fence_place)
+        _KEEPING.leave(self._place, _JOIN_S)
 
     @property
     def lease_ends_s(self) -> float:
         """On this process's monotonic clock, counted from before the renewal was sent: never later than the truth."""
         return self._renewed_s + self._settings.lease_s
 
+    @property
+    def fenced_s(self) -> float:
+        """When a body whose lease is not renewed must be dead."""
+        return self.lease_ends_s - self._settings.heartbeat_s / 2
+
     def unwritten(self) -> News:
         """News that the body's last words must carry, once the thread has ended."""
         return self._pending.followed_by(self._reporter.take())
 
-    def _run(self) -> None:
-        """Until the body has ended. A keeper that fails itself must not leave the body unwatched."""
+    def beat(self) -> None:
+        """One look. A keeper that fails itself must not leave the body unwatched."""
+        well = False
         try:
-            self._keep()
+            self._look()
+            well = True
         finally:
-            if not self._over.is_set():
-                self._reporter.request_stop("lost")
-                self._kill("lost")
+            if not well:
+                self.lose()
 
-    def _fence(self) -> None:
-        """Without a word to the database, which may be what hangs: kill the body before the lease ends."""
-        while not self._over.wait(_TICK_S):
-            if time.monotonic() >= self.lease_ends_s - self._settings.heartbeat_s / 2:
-                self._reporter.request_stop("lost")
-                self._kill("lost")
-                return
+    def lose(self) -> None:
+        """The claim can no longer be proven: kill the body."""
+        self._reporter.request_stop("lost")
+        self._kill("lost")
 
-    def _keep(self) -> None:
-        while not self._over.wait(_TICK_S):
-            now_s = time.monotonic()
-            self._ask(now_s)
-            if now_s - self._told_s >= self._settings.progress_interval_s or now_s - self._renewed_s >= (
-                self._settings.heartbeat_s
-            ):
-                self._exchange(now_s)
-            self._watch(time.monotonic())
+    def _look(self) -> None:
+        now_s = time.monotonic()
+        self._ask(now_s)
+        pause_s = max(self._settings.progress_interval_s, self._writing_s / _WRITING_SHARE)
+        if now_s - self._told_s >= min(pause_s, self._settings.heartbeat_s) or now_s - self._renewed_s >= (
+            self._settings.heartbeat_s
+        ):
+            self._exchange(now_s)
+        self._watch(time.monotonic())
 
     def _ask(self, now_s: float) -> None:
         if self._draining():
@@ -131,9 +135,7 @@ class Keeper:
             return
         self._mirror(news)
         try:
-            with transaction(self._engine) as session:
-                held = write_news(session, self._run_id, self._attempt, self._pending)
-                orders = sync.renew(session, self._run_id, self._attempt, self._settings.lease_s) if held else None
+            orders = self._write()
         except AWAY as error:
             _log.warning("the database is away; the lease is not renewed", error=str(error)[:300])
             return
@@ -141,6 +143,7 @@ class Keeper:
             _log.error("news that the database refuses are left out", exc_info=error)
             self._pending = News()
             return
+        self._writing_s = time.monotonic() - now_s
         self._pending = News()
         if orders is None:
             self._reporter.request_stop("lost")
@@ -150,6 +153,11 @@ class Keeper:
                 self._reporter.request_stop("cancel")
             elif orders.pause:
                 self._reporter.request_stop("pause")
+
+    def _write(self) -> sync.Orders | None:
+        news, lease_s = self._pending, self._settings.lease_s
+        with transaction(self._engine) if news.points or news.puts else autocommit(self._engine) as session:
+            return write_news(session, self._run_id, self._attempt, news, lease_s)
 
     def _watch(self, now_s: float) -> None:
         reason = self._reporter.stop_reason
@@ -171,10 +179,23 @@ class Keeper:
         return 0.0 if reason == "lost" else self._settings.cancel_grace_s
 
 
-def write_news(session: Session, run_id: UUID, attempt: int, news: News) -> bool:
-    """Write a batch. False: the claim is lost, nothing of it counts."""
-    if news.progress is not None and not sync.tell_progress(session, run_id, attempt, news.progress):
-        return False
-    if news.points and not sync.add_metrics(session, run_id, attempt, news.points):
-        return False
-    return not news.puts or sync.add_files(session, run_id, attempt, news.puts)
+class _Fence:
+    """Without a word to the database, which may be what hangs: kills the body before the lease ends."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._fallen = False
+
+    def beat(self) -> None:
+        """One look."""
+        if not self._fallen and time.monotonic() >= self._keeper.fenced_s:
+            self._fallen = True
+            self._keeper.lose()
+
+
+def write_news(session: Executes, run_id: UUID, attempt: int, news: News, lease_s: float) -> sync.Orders | None:
+    """Renew the lease and write a batch. None: the claim is lost, nothing of it counts."""
+    orders = sync.renew(session, run_id, attempt, lease_s, news.progress)
+    if orders is None or (news.points and not sync.add_metrics(session, run_id, attempt, news.points)):
+        return None
+    return orders if not news.puts or sync.add_files(session, run_id, attempt, news.puts) else None

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from shared.db.listen import OUTBOX_CHANNEL
-from shared.db.session import transaction
+from shared.db.session import Executes, transaction
 from shared.errors import Retryable
 from shared.observability import metrics
 from shared.observability.tracing import current_traceparent
@@ -29,6 +29,8 @@ _PUT = text(
     ) SELECT pg_notify('{OUTBOX_CHANNEL}', id::text) FROM put
     """  # noqa: S608 - constant
 )
+#: Rings for the steps that `asked_for` has written, in the last select of the same statement.
+RUNG = f"(SELECT count(pg_notify('{OUTBOX_CHANNEL}', id::text)) FROM asked)"  # noqa: S608 - constant
 _TAKE = text(
     "SELECT id, step, args, traceparent, tries FROM outbox WHERE sent_at IS NULL AND not_before <= now() "
     "ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
@@ -56,7 +58,7 @@ def give_back(session: Session, row_id: int, error: str, retry_s: float) -> bool
 
 
 def put(
-    session: Session, step: str, args: dict[str, Any], *, traceparent: str | None = None, delay_s: float = 0.0
+    session: Executes, step: str, args: dict[str, Any], *, traceparent: str | None = None, delay_s: float = 0.0
 ) -> None:
     """Ask for a step; it is sent after the commit, at the earliest `delay_s` later."""
     session.execute(
@@ -68,6 +70,15 @@ def put(
             "delay_s": delay_s,
         },
     )
+
+
+def asked_for(steps: str) -> str:
+    """The CTE `asked` for a statement that asks for steps; they are a select of step, run_id, traceparent, delay_s."""
+    return f"""asked AS (
+        INSERT INTO outbox (step, args, traceparent, not_before)
+        SELECT step, jsonb_build_object('run_id', run_id), traceparent, now() + make_interval(secs => delay_s)
+        FROM ({steps}) AS steps RETURNING id
+    )"""  # noqa: S608 - the caller's constants
 
 
 def relay_once(engine: Engine, send: SendStep, *, limit: int = 100) -> int:

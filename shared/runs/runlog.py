@@ -35,16 +35,16 @@ class RunLog:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._over = False
-        self._thread = threading.Thread(target=self._run, name="run log", daemon=True)
+        self._thread: threading.Thread | None = None  #: from the first line on
 
     def __enter__(self) -> "RunLog":
-        self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._over = True
         self._wake.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def write(self, line: bytes) -> None:
         """Add one JSON line."""
@@ -54,6 +54,9 @@ class RunLog:
                 return
             self._lines.append(line.rstrip(b"\n") + b"\n")
             self._size_bytes += len(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="run log", daemon=True)
+                self._thread.start()
         if self._size_bytes >= _CHUNK_BYTES:
             self._wake.set()
 

@@ -20,6 +20,7 @@ from shared.contracts.states import EDGES, TERMINAL, RunState
 from shared.contracts.views import MetricPoint, Progress
 from shared.db.listen import RUNS_CHANNEL
 from shared.db.models import Run
+from shared.db.session import Executes
 from shared.runs import outbox
 from shared.runs.body import Put
 from shared.runs.errors import cancelled, failure
@@ -49,11 +50,26 @@ _END = (
     "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb), cause = :cause, "
     "error_signature = :signature"
 )
+#: What is to be done after an end.
+_STEPS = outbox.asked_for(
+    f"""
+    SELECT 'parent.advance' AS step, parent_id AS run_id, traceparent, 0.0 AS delay_s FROM changed
+    WHERE parent_id IS NOT NULL AND :tell_parent
+    UNION ALL
+    SELECT 'run.cleanup', id, traceparent, 0.0 FROM changed
+    WHERE started_at IS NOT NULL AND (attempt > 1 OR state <> 'succeeded' OR EXISTS (
+        SELECT 1 FROM artifacts WHERE run_id = changed.id AND role = 'checkpoint'))
+    UNION ALL
+    SELECT 'run.forget_progress', id, traceparent, {_PROGRESS_KEPT_S} FROM changed
+    WHERE EXISTS (SELECT 1 FROM run_events WHERE run_id = changed.id AND type = 'progress' OFFSET 1)
+    """  # noqa: S608 - constants
+)
 
 
 @lru_cache(maxsize=64)
 def _statement(to: RunState, guard: str) -> TextClause:
     sets = _END if to in TERMINAL else _SETS[to]
+    asked, rung = (f", {_STEPS}", f", {outbox.RUNG}") if to in TERMINAL else ("", "")
     return text(
         f"""
         WITH changed AS (
@@ -63,16 +79,16 @@ def _statement(to: RunState, guard: str) -> TextClause:
         ), told AS (
             INSERT INTO run_events (run_id, seq, attempt, type, data)
             SELECT id, event_seq, attempt, 'state', CAST(:data AS jsonb) FROM changed
-        )
+        ){asked}
         SELECT changed.*, now() AS changed_at, pg_notify(
             '{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, state, pool)
-        ) FROM changed
+        ){rung} FROM changed
         """  # noqa: S608 - built from constants of this module
     )
 
 
 def change(
-    session: Session,
+    session: Executes,
     run_id: UUID,
     to: RunState,
     *,
@@ -105,7 +121,7 @@ def change(
     return dict(found) if found else None
 
 
-def claim(session: Session, run_id: UUID, attempt: int, worker: str, lease_s: float) -> Mapping[str, Any] | None:
+def claim(session: Executes, run_id: UUID, attempt: int, worker: str, lease_s: float) -> Mapping[str, Any] | None:
     """Take a run whose message came. None: another delivery has it, its pool is paused, or it is over.
 
     A message may be faster than its dispatcher's commit: the row then still reads `queued` and is locked, and the
@@ -154,34 +170,35 @@ _RENEW = text(
     "UPDATE runs SET lease_expires_at = now() + make_interval(secs => :lease_s) "
     "WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING cancel_requested_at, pause_requested_at"
 )
-
-
-def renew(session: Session, run_id: UUID, attempt: int, lease_s: float) -> Orders | None:
-    """Prolong the lease. None: the claim is lost, stop at once."""
-    row = session.execute(_RENEW, {"id": run_id, "attempt": attempt, "lease_s": lease_s}).one_or_none()
-    if row is None:
-        return None
-    return Orders(cancel=row.cancel_requested_at is not None, pause=row.pause_requested_at is not None)
-
-
-_TELL = text(
+_RENEW_AND_TELL = text(
     """
     WITH held AS (
-        UPDATE runs SET event_seq = event_seq + 1, fraction = greatest(fraction, :fraction), stage = :stage,
-            stage_current = :current, stage_total = :total, eta_seconds = :eta_seconds
-        WHERE id = :id AND attempt = :attempt AND state = 'running' RETURNING id, event_seq, attempt
+        UPDATE runs SET lease_expires_at = now() + make_interval(secs => :lease_s), event_seq = event_seq + 1,
+            fraction = greatest(fraction, :fraction), stage = :stage, stage_current = :current, stage_total = :total,
+            eta_seconds = :eta_seconds
+        WHERE id = :id AND attempt = :attempt AND state = 'running'
+        RETURNING id, event_seq, attempt, cancel_requested_at, pause_requested_at
+    ), told AS (
+        INSERT INTO run_events (run_id, seq, attempt, type, data)
+        SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM held
     )
-    INSERT INTO run_events (run_id, seq, attempt, type, data)
-    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM held RETURNING seq
+    SELECT cancel_requested_at, pause_requested_at FROM held
     """
 )
 
 
-def tell_progress(session: Session, run_id: UUID, attempt: int, progress: Progress) -> bool:
-    """Write the newest progress. False: the claim is lost."""
-    values = progress.model_dump()
-    data = orjson.dumps(values).decode()
-    return session.execute(_TELL, {"id": run_id, "attempt": attempt, "data": data, **values}).first() is not None
+def renew(
+    session: Executes, run_id: UUID, attempt: int, lease_s: float, progress: Progress | None = None
+) -> Orders | None:
+    """Prolong the lease and write the newest progress, in one statement. None: the claim is lost, stop at once."""
+    values: dict[str, Any] = {"id": run_id, "attempt": attempt, "lease_s": lease_s}
+    if progress is not None:
+        told = progress.model_dump()
+        values |= {"data": orjson.dumps(told).decode(), **told}
+    row = session.execute(_RENEW if progress is None else _RENEW_AND_TELL, values).one_or_none()
+    if row is None:
+        return None
+    return Orders(cancel=row.cancel_requested_at is not None, pause=row.pause_requested_at is not None)
 
 
 _NEXT_SEQ = text(
@@ -194,7 +211,7 @@ _EVENT = text(
 )
 
 
-def tell(session: Session, run_id: UUID, attempt: int, type_: str, data: dict[str, Any]) -> bool:
+def tell(session: Executes, run_id: UUID, attempt: int, type_: str, data: dict[str, Any]) -> bool:
     """Write one event of a running attempt. False: the claim is lost. Holds the row until the commit."""
     seq = session.execute(_NEXT_SEQ, {"id": run_id, "attempt": attempt}).scalar()
     if seq is None:
@@ -216,7 +233,7 @@ _POINTS = text(
 )
 
 
-def add_metrics(session: Session, run_id: UUID, attempt: int, points: Sequence[MetricPoint]) -> bool:
+def add_metrics(session: Executes, run_id: UUID, attempt: int, points: Sequence[MetricPoint]) -> bool:
     """Write points in bulk, with one event. False: the claim is lost."""
     latest = {(point.name, point.step): point.value for point in points}
     newest = {name: value for (name, _step), value in latest.items()}
@@ -249,7 +266,7 @@ _PUT = text(
 )
 
 
-def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put]) -> bool:
+def add_files(session: Executes, run_id: UUID, attempt: int, puts: Sequence[Put]) -> bool:
     """Make files exist. False: the claim is lost and they never do."""
     if session.execute(_HELD, {"id": run_id, "attempt": attempt}).first() is None:
         return False
@@ -278,14 +295,8 @@ def add_files(session: Session, run_id: UUID, attempt: int, puts: Sequence[Put])
     return True
 
 
-_LEFT = text(
-    "SELECT EXISTS (SELECT 1 FROM artifacts WHERE run_id = :id AND role = 'checkpoint') AS checkpoints, "
-    "EXISTS (SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress' OFFSET 1) AS progress"
-)
-
-
 def finish(
-    session: Session,
+    session: Executes,
     run_id: UUID,
     to: RunState,
     envelope: Envelope,
@@ -295,7 +306,7 @@ def finish(
     guard: str = "",
     tell_parent: bool = True,
 ) -> bool:
-    """End a run: state, envelope, event and the steps that follow in one commit. False: it was not there to be ended.
+    """End a run: state, envelope, event and the steps that follow, in one statement. False: it was not there.
 
     `tell_parent=False` is for a parent that ends its own children and looks at them itself.
     """
@@ -311,22 +322,12 @@ def finish(
         only_from=only_from,
         guard=guard,
         reason=error.message if error else None,
+        tell_parent=tell_parent,
         envelope=envelope.model_dump_json(),
         cause=cause,
         signature=signature(envelope.kind, error) if error and own else None,
     )
-    if row is None:
-        return False
-    left = session.execute(_LEFT, {"id": run_id}).one()
-    args = {"run_id": str(run_id)}
-    if row["parent_id"] is not None and tell_parent:
-        outbox.put(session, "parent.advance", {"run_id": str(row["parent_id"])}, traceparent=row["traceparent"])
-    ran = row["started_at"] is not None
-    if ran and (left.checkpoints or row["attempt"] > 1 or to != RunState.SUCCEEDED):
-        outbox.put(session, "run.cleanup", args, traceparent=row["traceparent"])
-    if left.progress:
-        outbox.put(session, "run.forget_progress", args, traceparent=row["traceparent"], delay_s=_PROGRESS_KEPT_S)
-    return True
+    return row is not None
 
 
 def requeue(

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from services.api.app import build
 from shared.db.session import transaction
-from shared.queue.workdir import make_workdir, remove_leftovers
+from shared.queue.workdir import name_workdir, remove_leftovers
 from shared.runs.cancel import request_cancel
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, Platform, settings_from, until
@@ -70,11 +70,13 @@ def test_a_drained_worker_ends_what_it_runs_and_takes_nothing_new_until_it_is_un
 
 def test_only_folders_of_this_worker_are_removed(make_platform: MakePlatform) -> None:
     with settings_from({**make_platform().environment, "FAULTLINE_WORKER_NAME": "w"}) as settings:
-        ours = [make_workdir(settings, "w") for _ in range(3)]
-        others = [make_workdir(settings, "w-2"), make_workdir(settings, "ww")]
+        ours = [name_workdir(settings, "w") for _ in range(3)]
+        others = [name_workdir(settings, "w-2"), name_workdir(settings, "ww")]
+        for folder in [*ours, *others]:
+            folder.mkdir(parents=True)
         (ours[0] / "checkpoint").write_text("half")
         assert settings.work_dir is not None
-        (settings.work_dir / "attempt-w-999999999-abcdefgh").symlink_to(others[0])
+        (settings.work_dir / "attempt-w-999999999-0123456789abcdef").symlink_to(others[0])
         assert remove_leftovers(settings) == 3
     assert not any(path.exists() for path in ours)
     assert all(path.exists() for path in others)
@@ -91,7 +93,7 @@ def test_what_a_killed_pool_child_left_is_removed_while_the_folder_of_another_pr
     run = platform.submit("test.inline", steps=200, step_s=0.1)
     platform.wait_for_line("step 1")
     [left] = work.glob("attempt-w1-*")
-    other = work / f"attempt-w1-{platform.processes['w1'].pid}-abcdefgh"
+    other = work / f"attempt-w1-{platform.processes['w1'].pid}-0123456789abcdef"
     other.mkdir()
     psutil.Process(int(left.name.split("-")[2])).kill()
     until(lambda: not left.exists(), 60, "the scratch of the killed child stays")

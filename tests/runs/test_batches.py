@@ -162,7 +162,7 @@ def test_a_parent_is_as_far_as_its_children_on_average(platform: Platform) -> No
     end(platform, children[0])
     start(platform, children[1])
     with transaction(platform.engine) as session:
-        sync.tell_progress(session, children[1], 1, Progress(fraction=0.5))
+        sync.renew(session, children[1], 1, 30, Progress(fraction=0.5))
     parents.sweep(platform.engine, platform.settings)
     row = platform.run(parent)
     assert (row["fraction"], row["stage_current"], row["stage_total"]) == (0.375, 1, 4)

@@ -108,7 +108,7 @@ class RunLife(RuleBasedStateMachine):
     def tell(self, attempt: int, fraction: float) -> None:
         before = self.row()
         with transaction(self.platform.engine) as session:
-            told = sync.tell_progress(session, self.run_id, attempt, Progress(fraction=fraction))
+            told = sync.renew(session, self.run_id, attempt, 30, Progress(fraction=fraction)) is not None
             points = [MetricPoint(name="x", step=1, value=fraction, attempt=attempt)]
             assert sync.add_metrics(session, self.run_id, attempt, points) == told
         assert told == (self.holder == attempt)

@@ -62,6 +62,7 @@ def count(spec: CountSpec, reporter: Reporter, artifacts: RunArtifacts) -> Count
 
     saved = artifacts.checkpoint()
     began_at = int(saved.read_text()) if saved else 0
+    (artifacts.workdir / "scratch").write_text("in use")
     tell(f"start pid={os.getpid()} from={began_at}")
     print(f"counting from {began_at}", flush=True)  # noqa: T201 - what a library prints belongs to the run's log
     for step in range(began_at, spec.steps):

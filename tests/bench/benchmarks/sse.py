@@ -49,7 +49,9 @@ class Publisher:
                 moved = sync.change(session, run, RunState.DISPATCHED, reason=reason)
             else:
                 self._queued.add(run)
-                moved = sync.change(session, run, RunState.QUEUED, reason=reason, step=0, crashed=0, delay_s=0.0)
+                moved = sync.change(
+                    session, run, RunState.QUEUED, reason=reason, step=0, crashed=0, delay_s=0.0, away_s=0.0
+                )
         assert moved is not None
 
 
