@@ -62,7 +62,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "accept_content": ["json"],
         "timezone": "UTC",
-        "task_queues": [Queue(name) for name in [*(pool.name for pool in settings.pools), STEPS_QUEUE]],
+        "task_queues": [*(Queue(pool.name, no_ack=True) for pool in settings.pools), Queue(STEPS_QUEUE)],
         "task_default_queue": STEPS_QUEUE,
         "task_create_missing_queues": False,
         "task_track_started": False,
@@ -100,7 +100,16 @@ def _add_run(app: Celery, body: RunBody, holder: Holder, settings: Settings) -> 
     _soft_s, hard_s = settings.kind_limits_s.get(body.kind, (0.0, KINDS[body.kind].hard_limit_s))
     limit_s = int(hard_s + _LAST_RESORT_S)
 
-    @app.task(bind=True, name=body.kind, shared=False, acks_late=False, time_limit=limit_s, max_retries=0)
+    @app.task(
+        bind=True,
+        name=body.kind,
+        shared=False,
+        acks_late=False,
+        time_limit=limit_s,
+        max_retries=0,
+        Request="shared.queue.request:RunRequest",
+        resultrepr_maxsize=64,  # for a log line that nobody wants
+    )
     def run(task: Task[Any, Any], /, run_id: str, attempt: int, **_later: Any) -> dict[str, Any] | None:
         runtime = holder.get()
         with Mirror(task, f"{run_id}:{attempt}", settings) as mirror:

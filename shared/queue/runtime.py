@@ -56,7 +56,12 @@ def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) ->
     return Runtime(
         settings=settings,
         #: a worker that freezes in a transaction has lost its lease, and must not keep the row from who takes it over
-        engine=make_engine(settings.database_url, pool_size=4, idle_limit_s=settings.lease_s / 3),
+        engine=make_engine(
+            settings.database_url,
+            pool_size=4,
+            idle_limit_s=settings.lease_s / 3,
+            prepares=settings.database_direct_url == "",
+        ),
         store=ArtifactStore(settings.artifact_store_url, settings.s3),
         service=service,
         worker=settings.worker_name if lifeline else "eager",

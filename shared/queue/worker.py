@@ -29,6 +29,8 @@ from shared.settings import Settings, load_settings
 
 _log = structlog.get_logger(__name__)
 _LEAVE_S = 5.0
+#: Celery's lines on each task received and done say less than our own of the same moments.
+_TWICE_TOLD = ("celery.worker.strategy", "celery.app.trace")
 
 
 def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None:
@@ -81,6 +83,8 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
 
     def configure_logging(**_signal: Any) -> None:
         logging.getLogger("celery").setLevel(settings.log_level)
+        for name in _TWICE_TOLD:
+            logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger("celery").level))
 
     def child_starts(**_signal: Any) -> None:
         die_with_parent(main)

@@ -57,8 +57,8 @@ _STEPS = outbox.asked_for(
     WHERE parent_id IS NOT NULL AND :tell_parent
     UNION ALL
     SELECT 'run.cleanup', id, traceparent, 0.0 FROM changed
-    WHERE started_at IS NOT NULL AND (attempt > 1 OR state <> 'succeeded' OR EXISTS (
-        SELECT 1 FROM artifacts WHERE run_id = changed.id AND role = 'checkpoint'))
+    WHERE started_at IS NOT NULL AND (attempt > 1 OR state <> 'succeeded' OR (
+        SELECT true FROM artifacts WHERE run_id = changed.id AND role = 'checkpoint' LIMIT 1))
     UNION ALL
     SELECT 'run.forget_progress', id, traceparent, {_PROGRESS_KEPT_S} FROM changed
     WHERE EXISTS (SELECT 1 FROM run_events WHERE run_id = changed.id AND type = 'progress' OFFSET 1)
@@ -69,7 +69,7 @@ _STEPS = outbox.asked_for(
 @lru_cache(maxsize=64)
 def _statement(to: RunState, guard: str) -> TextClause:
     sets = _END if to in TERMINAL else _SETS[to]
-    asked, rung = (f", {_STEPS}", f", {outbox.RUNG}") if to in TERMINAL else ("", "")
+    asked, rung, wanted = (f", {_STEPS}", f", {outbox.RUNG}", "id") if to in TERMINAL else ("", "", "*")
     return text(
         f"""
         WITH changed AS (
@@ -80,7 +80,7 @@ def _statement(to: RunState, guard: str) -> TextClause:
             INSERT INTO run_events (run_id, seq, attempt, type, data)
             SELECT id, event_seq, attempt, 'state', CAST(:data AS jsonb) FROM changed
         ){asked}
-        SELECT changed.*, now() AS changed_at, pg_notify(
+        SELECT {wanted}, now() AS changed_at, pg_notify(
             '{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, state, pool)
         ){rung} FROM changed
         """  # noqa: S608 - built from constants of this module
