@@ -208,6 +208,11 @@ class Settings(BaseSettings):
         """Where LISTEN and advisory locks go."""
         return self.database_direct_url or self.database_url
 
+    @property
+    def prepares(self) -> bool:
+        """Whether statements may stay prepared in a connection: not where a pooler hands out another each time."""
+        return not self.database_direct_url
+
     def pool(self, name: str) -> Pool:
         """The pool of that name. Raises `UserError`."""
         for pool in self.pools:

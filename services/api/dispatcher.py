@@ -15,7 +15,7 @@ class Doorbell:
     """Looks when the news could matter, at the latest every `dispatch_poll_s`; news that came meanwhile is one look."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
-        engine = make_engine(settings.database_url, pool_size=2, name="dispatcher")
+        engine = make_engine(settings.database_url, pool_size=2, prepares=settings.prepares, name="dispatcher")
         self._sender = Sender(settings)
         self._dispatcher = Dispatcher(engine, settings, self._sender.run)
         self._engine = engine

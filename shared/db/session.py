@@ -40,7 +40,7 @@ def make_engine(
     """An engine whose connections give up instead of hanging on a dead network or a lock.
 
     `idle_limit_s`: a process that stands still inside a transaction loses its locks after so long. `prepares`: whether
-    `autocommit` may leave prepared statements in a connection, which a pooler in between would lose. `name`: of the
+    `Statements` may leave prepared statements in a connection, which a pooler in between would lose. `name`: of the
     process, for those who look at the server's connections.
     """
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0} if pooled else {}
@@ -57,7 +57,8 @@ def make_engine(
             "tcp_user_timeout": 15_000,
             "application_name": f"faultline {name}".strip(),
             "options": f"-c lock_timeout={int(lock_timeout_s * 1000)} -c timezone=UTC "
-            f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {GONE}",
+            f"-c idle_in_transaction_session_timeout={int(idle_limit_s * 1000)} {GONE}"
+            f"{' -c plan_cache_mode=force_generic_plan' if prepares else ''}",
         },
         **options,
     )
@@ -190,12 +191,31 @@ def autocommit(engine: Engine) -> Iterator[Statements]:
 
     Raises what a session would.
     """
+    with _lent(engine) as (connection, prepared):
+        connection.autocommit = True
+        try:
+            yield Statements(connection, prepared)
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[Statements]:
+    """One transaction like `transaction`, for plain SQL in a hot path. Raises what a session would."""
+    with _lent(engine) as (connection, prepared):
+        yield Statements(connection, prepared)
+        connection.commit()
+
+
+@contextmanager
+def _lent(engine: Engine) -> Iterator[tuple[Any, set[str] | None]]:
+    """A connection of the pool, rolled back when it goes home, and which statements are prepared in it."""
     fairy = engine.raw_connection()
     connection = fairy.driver_connection
     assert connection is not None
     try:
-        connection.autocommit = True
-        yield Statements(connection, fairy.info.get("prepared"))
+        yield connection, fairy.info.get("prepared")
     except psycopg2.Error as error:
         gone = engine.dialect.is_disconnect(error, connection, None)  # type: ignore[arg-type]
         if gone:
@@ -204,6 +224,4 @@ def autocommit(engine: Engine) -> Iterator[Statements]:
             None, None, error, psycopg2.Error, connection_invalidated=gone, dialect=engine.dialect
         ) from error
     finally:
-        if not connection.closed:
-            connection.autocommit = False
         fairy.close()

@@ -60,7 +60,7 @@ def make_runtime(settings: Settings, service: str, lifeline: Lifeline | None) ->
             settings.database_url,
             pool_size=4,
             idle_limit_s=settings.lease_s / 3,
-            prepares=settings.database_direct_url == "",
+            prepares=settings.prepares,
         ),
         store=ArtifactStore(settings.artifact_store_url, settings.s3),
         service=service,

@@ -7,15 +7,13 @@ waits for it. A dispatcher that dies before it leaves the row queued: a message 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine, Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, text
 
 from shared.contracts.states import RunState
-from shared.db.session import transaction
+from shared.db.session import Executes, statements, transaction
 from shared.errors import Retryable
 from shared.observability import metrics
 from shared.runs import order, pools, quotas, sync
@@ -73,36 +71,41 @@ class Dispatcher:
 
     def _batch(self) -> int:
         """Up to so many messages of all pools, in one commit. While another dispatcher picks, none."""
-        with transaction(self._engine) as session:
-            if not pools.try_lock(session):
-                self._left = True
-                return 0
-            self._look_at_hours(session)
-            found = pools.rooms(session, self._settings, self._settings.pools, _BATCH + 1)
-            picked: list[tuple[str, Row[Any]]] = []
-            for room in found:
-                metrics.LIVE_SLOTS.labels(room.name).set(room.slots)
-                limit = min(_BATCH - len(picked), room.wanted)
-                if limit > 0 and room.waiting > 0:
-                    rows = order.pick(session, room.name, limit, room.kinds, self._barred_from(room.name))
-                    sync.dispatched(session, [row.id for row in rows])  # counted when the next pool picks
-                    picked += [(room.name, row) for row in rows]
-            try:
-                for pool, row in picked:
-                    self._send(row.kind, pool, row.id, row.attempt, row.traceparent)
-            except Retryable as error:
-                session.rollback()
-                _log.warning("runs wait: the broker does not take messages", error=str(error))
-                self._full, self._left = set(), True
-                return 0
-        self._remember(found, [pool for pool, _row in picked])
+        self._look_at_hours()
+        try:
+            with statements(self._engine) as session:
+                if not pools.try_lock(session):
+                    self._left = True
+                    return 0
+                found = pools.rooms(session, self._settings, self._settings.pools, _BATCH + 1)
+                picked = self._send_to(session, found)
+        except Retryable as error:
+            _log.warning("runs wait: the broker does not take messages", error=str(error))
+            self._full, self._left = set(), True
+            return 0
+        self._remember(found, [pool for pool, _run in picked])
         if picked:
-            _log.info("dispatched", runs=[str(row.id) for _pool, row in picked])
+            _log.info("dispatched", runs=[str(run) for _pool, run in picked])
         return len(picked)
 
-    def _look_at_hours(self, session: Session) -> None:
+    def _send_to(self, session: Executes, rooms: Sequence[Room]) -> list[tuple[str, UUID]]:
+        """Fill the pools, as (pool, run id); a worker is already on its way while its row is written."""
+        picked: list[tuple[str, UUID]] = []
+        for room in rooms:
+            metrics.LIVE_SLOTS.labels(room.name).set(room.slots)
+            limit = min(_BATCH - len(picked), room.wanted)
+            if limit > 0 and room.waiting > 0:
+                rows = order.pick(session, room.name, limit, room.kinds, self._barred_from(room.name))
+                for row in rows:
+                    self._send(row.kind, room.name, row.id, row.attempt, row.traceparent)
+                sync.dispatched(session, [row.id for row in rows])  # counted when the next pool picks
+                picked += [(room.name, row.id) for row in rows]
+        return picked
+
+    def _look_at_hours(self) -> None:
         if time.monotonic() - self._looked_s >= _GPU_LOOK_S:
-            self._barred = quotas.out_of_gpu_hours(session, self._settings)
+            with transaction(self._engine) as session:
+                self._barred = quotas.out_of_gpu_hours(session, self._settings)
             self._looked_s = time.monotonic()
 
     def _barred_from(self, pool: str) -> Sequence[UUID]:

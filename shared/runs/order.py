@@ -14,6 +14,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from shared.db.session import Executes
+
 #: So many of the pool's last runs are what "of late" means.
 RECENT = 100
 
@@ -73,11 +75,12 @@ _PLACE = text(f"{_ORDERED} SELECT place - 1 AS ahead FROM ordered WHERE id = :id
 
 
 def pick(
-    session: Session, pool: str, limit: int, kinds: Sequence[str], barred: Sequence[UUID] = ()
+    session: Executes, pool: str, limit: int, kinds: Sequence[str], barred: Sequence[UUID] = ()
 ) -> Sequence[Row[Any]]:
     """The next runs of a pool, in order and locked: at most `limit`, of these kinds, of no `barred` project."""
     values = {"pool": pool, "limit": limit, "kinds": list(kinds), "barred": list(barred)}
-    return session.execute(_PICK, values).all()
+    rows: Sequence[Row[Any]] = session.execute(_PICK, values).all()
+    return rows
 
 
 def ahead_of(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.contracts.states import RunState
 from shared.db.listen import RUNS_CHANNEL
+from shared.db.session import Executes
 from shared.runs import sync
 from shared.settings import Pool, Settings
 
@@ -69,16 +70,16 @@ class Room:
         return max(0, self.slots - self.busy + self.lead - self.unclaimed)
 
 
-def rooms(session: Session, settings: Settings, pools: Sequence[Pool], look: int) -> list[Room]:
+def rooms(session: Executes, settings: Settings, pools: Sequence[Pool], look: int) -> list[Room]:
     """The pools as they stand, in one statement; queued runs are counted up to `look`."""
     asked = orjson.dumps([{"name": pool.name, "lead": pool.lead} for pool in pools]).decode()
-    rows = session.execute(_ROOM, {"pools": asked, "lease_s": settings.lease_s, "look": look}).mappings()
+    rows = session.execute(_ROOM, {"pools": asked, "lease_s": settings.lease_s, "look": look}).mappings().all()
     found = {row["name"]: row for row in rows}
     counts = ("slots", "busy", "unclaimed")
     return [Room(**{**found[pool.name], **{name: int(found[pool.name][name]) for name in counts}}) for pool in pools]
 
 
-def try_lock(session: Session) -> bool:
+def try_lock(session: Executes) -> bool:
     """Until the end of the transaction nobody else picks runs. False: somebody does."""
     return bool(session.execute(_TRY, {"key": _LOCK}).scalar())
 

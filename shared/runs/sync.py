@@ -147,14 +147,14 @@ _DISPATCHED = text(
         INSERT INTO run_events (run_id, seq, attempt, type, data)
         SELECT id, event_seq, attempt, 'state', '{{"state": "dispatched"}}' FROM changed
     )
-    SELECT count(*), count(pg_notify('{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, 'dispatched', pool))) FROM changed
+    SELECT count(pg_notify('{RUNS_CHANNEL}', concat_ws(' ', id, event_seq, 'dispatched', pool))) AS moved FROM changed
     """  # noqa: S608 - built from constants of this module
 )
 
 
-def dispatched(session: Session, run_ids: Sequence[UUID]) -> int:
+def dispatched(session: Executes, run_ids: Sequence[UUID]) -> int:
     """Move many queued runs, which the caller has locked, along the edge to `dispatched`. Returns how many."""
-    moved: int = session.execute(_DISPATCHED, {"ids": list(run_ids)}).one()[0]
+    moved: int = session.execute(_DISPATCHED, {"ids": list(run_ids)}).scalar()
     return moved
 
 

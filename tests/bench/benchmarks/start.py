@@ -55,6 +55,9 @@ def _prepare(world: World, size: Size) -> Iterator[Mapping[str, Variant]]:
         platform.start("dispatcher", "tests.bench.dispatcher")
         platform.start_worker("w", "tests.bench.worker", FAULTLINE_WORKER_POOLS='["bench"]')
         results(world, [peer_app(world, "bare").send_task("bare.noop", [0]).id])
+        with transaction(platform.engine) as session:
+            submit(session, platform.settings, platform.caller, Request("test.noop", NoopSpec()))
+        until(lambda: platform.rows("SELECT 1 FROM runs WHERE state = 'succeeded'"), what="the first run does not end")
         yield {"faultline": lambda: _ours(platform, size), "bare Celery": lambda: _bare(world, size)}
 
 
