@@ -130,6 +130,6 @@ def test_a_dispatcher_frozen_with_rows_locked_holds_nobody_up_for_long(
 
 
 IN_TRANSACTION = (
-    "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%dispatched%' "
-    "AND now() - state_change > interval '0.3 s'"
+    "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' "
+    "AND application_name = 'faultline dispatcher' AND now() - state_change > interval '0.3 s'"
 )
