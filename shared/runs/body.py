@@ -105,7 +105,7 @@ class RunArtifacts:
         return Input(ref, pinned["type"], pinned["name"], pinned["result"], pinned["files"], self._fetch)
 
     def put(self, name: str, source: Path | bytes, content_type: str = "application/octet-stream") -> None:
-        """Write a file that belongs to the result. It appears when the run succeeds."""
+        """Write a file that belongs to the result. It exists for others with the next news of the run."""
         stored = self._store.put(f"{self._prefix}/{name}", source)
         self._record(Put(name, "artifact", stored, content_type))
 
