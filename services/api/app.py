@@ -39,6 +39,7 @@ from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
 from services.api.access.signing import Signer
 from services.api.access.tickets import Tickets
+from services.api.afterwards import Application
 from services.api.deps import DATA_EDITOR, Parts
 from services.api.edge import Edge
 from services.api.etags import Tagged
@@ -105,12 +106,14 @@ def build(settings: Settings) -> FastAPI:
         if eager is not None:
             eager.close()
 
-    app = FastAPI(
+    app = Application(
+        openings=settings.api_threads,  # each needs one most of the time
         title="Faultline",
         version=VERSION,
         lifespan=lifespan,
         dependencies=[Depends(strict)],
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observed` does that, once
         generate_unique_id_function=_operation_id,
     )
     app.state.parts = Parts(

@@ -1,7 +1,7 @@
 """What every answer has, whatever becomes of the request: an id to ask about it with, and headers that keep it safe."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,11 +22,6 @@ _NO_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors
 _PRIVATE = (b"cache-control", b"no-store")
 
 
-#: Where an answer that takes hours leaves what is still to be done, so that no layer and no object of the request is
-#: kept for so long: it halves the memory of an open stream.
-AFTERWARDS = "faultline.afterwards"
-
-
 class Edge:
     """The outermost layer: gives each request its id, in its answer and in every line of its log."""
 
@@ -45,15 +40,8 @@ class Edge:
                 message["headers"] = [*message.get("headers", ()), *_missing(scope, message.get("headers", ()))]
             await send(message)
 
-        of_the_server = set(scope)
-        afterwards: list[Callable[[Receive, Send], Awaitable[None]]] = []
-        scope[AFTERWARDS] = afterwards
         with bound_ids(request_id=request_id):
             await self._app(scope, receive, watched)
-        if afterwards:
-            for name in set(scope) - of_the_server:
-                del scope[name]  # the server keeps the scope as long as the connection
-            await afterwards[0](receive, send)
         return None
 
 

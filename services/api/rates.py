@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.afterwards import is_stream
 from services.api.problems import problem
 from shared.settings import Rate, Settings
 
@@ -64,7 +65,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["path"] in _EXEMPT:
             return await self._app(scope, receive, send)
         given, address = _credentials(scope), _address(scope)
-        wait_s = self._wait_s(given, address, _is_stream(scope))
+        wait_s = self._wait_s(given, address, is_stream(scope))
         if wait_s > 0:
             return await _refuse(wait_s)(scope, receive, send)
 
@@ -91,10 +92,6 @@ class RateLimit:
             self._known.move_to_end(given)
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
-
-
-def _is_stream(scope: Scope) -> bool:
-    return bool(scope["method"] == "GET" and scope["path"].endswith("/events"))
 
 
 def _credentials(scope: Scope) -> str | None:

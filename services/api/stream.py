@@ -6,13 +6,14 @@ not read is handed nothing more, keeps its place in the rows, and is served from
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from services.api.edge import AFTERWARDS
+from services.api.afterwards import do_afterwards
 from shared.observability import metrics
 
 #: What may wait for one reader; the newest frame may pass it, so that a large one is not stuck for ever.
@@ -103,27 +104,27 @@ class EventStream(Response):
         self._first = first
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """See ASGI. Begins the answer; the outermost layer goes on with it."""
-        scope[AFTERWARDS].append(self._follow)
+        """See ASGI. Begins the answer; it goes on outside of all layers."""
+        do_afterwards(scope, partial(_follow, self._mailbox, self._at_end))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self._first or b": welcome\n\n", "more_body": True})
 
-    async def _follow(self, receive: Receive, send: Send) -> None:
-        mailbox = self._mailbox
-        gone = asyncio.ensure_future(_gone(receive))
-        gone.add_done_callback(lambda _: mailbox.close())
-        beat = _Heart(mailbox)
-        metrics.WATCHERS.inc()
-        try:
-            while (chunk := await mailbox.take()) is not None and not gone.done():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if not gone.done():
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            metrics.WATCHERS.dec()
-            beat.stop()
-            gone.cancel()
-            self._at_end()
+
+async def _follow(mailbox: Mailbox, at_end: Callable[[], None], receive: Receive, send: Send) -> None:
+    gone = asyncio.ensure_future(_gone(receive))
+    gone.add_done_callback(lambda _: mailbox.close())
+    beat = _Heart(mailbox)
+    metrics.WATCHERS.inc()
+    try:
+        while (chunk := await mailbox.take()) is not None and not gone.done():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if not gone.done():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        metrics.WATCHERS.dec()
+        beat.stop()
+        gone.cancel()
+        at_end()
 
 
 class _Heart:

@@ -6,6 +6,10 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
 from services.api.app import build
@@ -98,6 +102,14 @@ def test_the_tag_of_a_view_is_that_of_its_answer(client: TestClient) -> None:
     IfMatch(None).against(tag)
     with pytest.raises(Stale):
         IfMatch('"other"').against(tag)
+
+
+def test_a_request_is_one_span(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, ended = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(ended))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    assert client.get("/v1/me").is_success
+    assert [span.name for span in ended.get_finished_spans()] == ["GET /v1/me"]
 
 
 def test_a_misspelt_parameter_is_named_with_the_nearest_known_one(client: TestClient) -> None:
