@@ -90,7 +90,7 @@ def build(settings: Settings) -> FastAPI:
     """The application with its parts. Raises `UserError` for settings that an API cannot do without."""
     signer = Signer(settings.secret_keys)
     by_ticket = Tickets(signer)
-    engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+    engine = make_engine(settings.database_url, pool_size=settings.database_pool_size, prepares=settings.prepares)
     eager = Eager(settings) if settings.always_eager else None
     hub = EventHub(engine, settings.direct_url, settings.event_poll_s)
     access = Chain(engine, [bearer_key, by_ticket])
@@ -115,6 +115,7 @@ def build(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observed` does that, once
         generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observed` does it, with our names
     )
     app.state.parts = Parts(
         settings=settings,

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from services.api.access.identity import Identity
+from shared.db.session import Executes
 from shared.observability.tracing import current_traceparent
 
 _PUT = text(
@@ -19,7 +19,7 @@ _PUT = text(
 
 
 def audit(
-    session: Session, identity: Identity, action: str, target: object, project_id: UUID | None = None, **data: Any
+    session: Executes, identity: Identity, action: str, target: object, project_id: UUID | None = None, **data: Any
 ) -> None:
     """Write down that `identity` did `action` (`run.cancel`) to `target` (an id or a name). Never hand over a secret.
 

@@ -42,7 +42,12 @@ def parts_of(request: HTTPConnection) -> Parts:
     return parts
 
 
-PartsDep = Annotated[Parts, Depends(parts_of)]
+async def _parts(request: Request) -> Parts:
+    """As a coroutine: a plain function would go through the thread pool to read one attribute."""
+    return parts_of(request)
+
+
+PartsDep = Annotated[Parts, Depends(_parts)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from shared.runs.parents import count_children
 T = TypeVar("T")
 
 
-def run_view(run: Run, wait_reason: str | None = None, children: ChildCounts | None = None) -> RunView:
+def run_view(run: Run | Row[Any], wait_reason: str | None = None, children: ChildCounts | None = None) -> RunView:
     """One run."""
     return RunView(
         id=run.id,

@@ -1,29 +1,28 @@
 """Pins what a spec points at: ids become files, once, when the run is submitted. Later changes cannot reach the run."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic.fields import FieldInfo
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import text
 
 from shared.contracts.refs import Ref, RefType
 from shared.contracts.specs import Spec
 from shared.contracts.states import TERMINAL, RunState
-from shared.db.models import Artifact, Dataset, Model, Run, Upload
+from shared.db.session import Executes
 from shared.errors import NotFound, NotReady
 
 
-def pin_inputs(session: Session, project_id: UUID, spec: Spec) -> dict[str, Any]:
+def pin_inputs(session: Executes, project_id: UUID, spec: Spec) -> dict[str, Any]:
     """Files of everything that `spec` names. A model brings its dataset along. What is named cannot be deleted before
     the end of this transaction; afterwards the run that reads it stands in the way.
 
     Raises `NotFound` for an id that this project does not have, `NotReady` for one that is still being made.
     """
     pinned: dict[str, Any] = {}
-    uploads = [ref for type_, ref in _refs(spec) if type_ == "upload"]
-    pinned.update(_uploads(session, project_id, uploads))
+    if uploads := [ref for type_, ref in _refs(spec) if type_ == "upload"]:
+        pinned.update(_uploads(session, project_id, uploads))
     for type_, ref in _refs(spec):
         if type_ != "upload":
             pinned.update(_made(session, project_id, type_, ref))
@@ -48,9 +47,14 @@ def _meta(annotation: Any) -> tuple[Any, ...]:
     return getattr(annotation, "__metadata__", ())
 
 
-def _uploads(session: Session, project_id: UUID, ids: list[UUID]) -> dict[str, Any]:
-    query = select(Upload).where(Upload.project_id == project_id, Upload.id.in_(ids))
-    rows = session.scalars(query.with_for_update(read=True, key_share=True)).all()
+_UPLOADS = text(
+    "SELECT id, file_name, key FROM uploads WHERE project_id = :project AND id = ANY(CAST(:ids AS uuid[])) "
+    "FOR KEY SHARE"
+)
+
+
+def _uploads(session: Executes, project_id: UUID, ids: list[UUID]) -> dict[str, Any]:
+    rows = session.execute(_UPLOADS, {"project": project_id, "ids": [str(ref) for ref in ids]}).all()
     missing = set(ids) - {row.id for row in rows}
     if missing:
         raise NotFound(f"There is no upload {min(missing)} in this project.", remedy="Send the file first.")
@@ -60,36 +64,37 @@ def _uploads(session: Session, project_id: UUID, ids: list[UUID]) -> dict[str, A
     }
 
 
-def _made(session: Session, project_id: UUID, type_: RefType, ref: UUID) -> dict[str, Any]:
-    table: type[Dataset] | type[Model] = Dataset if type_ == "dataset" else Model
-    found: Any = session.execute(
-        select(table, Run)
-        .join(Run, Run.id == table.run_id)
-        .where(table.project_id == project_id, table.id == ref)
-        .with_for_update(read=True, key_share=True, of=table)
-    ).one_or_none()
+_MADE = """
+    SELECT made.name, {dataset_id} AS dataset_id, runs.id AS run_id, runs.state, runs.attempt,
+        runs.envelope -> 'result' AS result
+    FROM {table} AS made JOIN runs ON runs.id = made.run_id
+    WHERE made.project_id = :project AND made.id = :id FOR KEY SHARE OF made
+"""
+_MADE_AS = {
+    "dataset": text(_MADE.format(table="datasets", dataset_id="NULL")),
+    "model": text(_MADE.format(table="models", dataset_id="made.dataset_id")),
+}
+_FILES = text("SELECT name, key FROM artifacts WHERE run_id = :run AND attempt = :attempt AND role = 'artifact'")
+
+
+def _made(session: Executes, project_id: UUID, type_: Literal["dataset", "model"], ref: UUID) -> dict[str, Any]:
+    found = session.execute(_MADE_AS[type_], {"project": project_id, "id": ref}).one_or_none()
     if found is None:
         raise NotFound(f"There is no {type_} {ref} in this project.")
-    entity: Dataset | Model = found[0]
-    run: Run = found[1]
-    if run.state != RunState.SUCCEEDED:
+    if found.state != RunState.SUCCEEDED:
         raise NotReady(
-            f"{type_.capitalize()} {entity.name!r} is not ready: its run {run.id} is {run.state}.",
-            remedy="Make it again under the same name." if run.state in TERMINAL else None,
+            f"{type_.capitalize()} {found.name!r} is not ready: its run {found.run_id} is {found.state}.",
+            remedy="Make it again under the same name." if found.state in TERMINAL else None,
         )
-    files = session.execute(
-        select(Artifact.name, Artifact.key).where(
-            Artifact.run_id == run.id, Artifact.attempt == run.attempt, Artifact.role == "artifact"
-        )
-    )
+    files = session.execute(_FILES, {"run": found.run_id, "attempt": found.attempt}).all()
     pinned = {
         str(ref): {
             "type": type_,
-            "name": entity.name,
-            "result": (run.envelope or {}).get("result") or {},
+            "name": found.name,
+            "result": found.result or {},
             "files": {row.name: row.key for row in files},
         }
     }
-    if isinstance(entity, Model):
-        pinned |= _made(session, project_id, "dataset", entity.dataset_id)
+    if found.dataset_id is not None:
+        pinned |= _made(session, project_id, "dataset", found.dataset_id)
     return pinned

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from shared.db.session import Executes
 from shared.errors import QuotaExceeded
 from shared.settings import Settings
 
@@ -39,15 +40,15 @@ _GPU_HOURS = text(
 )
 
 
-def check_queued(session: Session, project_id: UUID) -> None:
+def check_queued(session: Executes, project_id: UUID) -> None:
     """After a run was added: raises `QuotaExceeded` if the project now has more queued runs than it may.
 
     Whoever adds one to a project with a limit waits here for the others, so that they are counted.
     """
-    limit = session.execute(_LOCK, {"project": project_id}).scalar_one()
+    limit = session.execute(_LOCK, {"project": project_id}).scalar()
     if limit is None:
         return
-    if session.execute(_QUEUED, {"project": project_id, "limit": limit + 1}).scalar_one() > limit:
+    if session.execute(_QUEUED, {"project": project_id, "limit": limit + 1}).scalar() > limit:
         raise QuotaExceeded(
             f"The project may have {limit} queued runs, and has them.",
             remedy="Wait until some have started, cancel some, or ask an operator for a higher `max_queued`.",

@@ -8,14 +8,13 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
 from shared.contracts.kinds import kind_named
 from shared.contracts.specs import Spec, TrainingSpec
 from shared.contracts.states import RunState
 from shared.db.listen import RUNS_CHANNEL
-from shared.db.models import Run
+from shared.db.session import Executes
 from shared.errors import Conflict
 from shared.observability.tracing import current_traceparent
 from shared.runs import idempotency
@@ -55,19 +54,26 @@ class Request:
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-_EVENT = text(
+_QUEUE = text(
     f"""
-    WITH told AS (
+    WITH queued AS (
+        INSERT INTO runs (id, project_id, created_by, kind, spec, spec_version, inputs, labels, pool, priority,
+            retry_of, not_before, schedule_id, parent_id, state, event_seq, traceparent)
+        VALUES (:id, :project, :principal, :kind, CAST(:spec AS jsonb), :spec_version, CAST(:inputs AS jsonb),
+            CAST(:labels AS jsonb), :pool, :priority, :retry_of, :not_before, :schedule, :parent, 'queued', 1,
+            :traceparent)
+        RETURNING id, project_id, pool
+    ), told AS (
         INSERT INTO run_events (run_id, seq, attempt, type, data)
-        VALUES (:id, 1, 1, 'state', '{{"state": "queued"}}')
+        SELECT id, 1, 1, 'state', '{{"state": "queued"}}' FROM queued
     )
-    SELECT max_queued, pg_notify('{RUNS_CHANNEL}', concat_ws(' ', CAST(:id AS text), 1, 'queued', CAST(:pool AS text)))
-    FROM projects WHERE id = :project
+    SELECT projects.max_queued, pg_notify('{RUNS_CHANNEL}', concat_ws(' ', queued.id, 1, 'queued', queued.pool))
+    FROM queued JOIN projects ON projects.id = queued.project_id
     """  # noqa: S608 - constant
 )
 
 
-def submit(session: Session, settings: Settings, caller: Caller, request: Request) -> UUID:
+def submit(session: Executes, settings: Settings, caller: Caller, request: Request) -> UUID:
     """Queue a run and return its id; the same id for a repeated idempotency key.
 
     Raises `UserError` for an unknown kind or pool, `NotFound` or `NotReady` for an input, `Conflict` for a taken
@@ -78,40 +84,39 @@ def submit(session: Session, settings: Settings, caller: Caller, request: Reques
     key = request.idempotency_key
     if key and (before := idempotency.replayed(session, caller.project_id, key, request.digest())):
         return before
-    run = Run(
-        id=uuid7(),
-        project_id=caller.project_id,
-        created_by=caller.principal_id,
-        kind=kind.name,
-        spec=request.spec.model_dump(mode="json"),
-        spec_version=request.spec.spec_version,
-        inputs=pin_inputs(session, caller.project_id, request.spec),
-        labels=request.labels,
-        pool=pool.name,
-        priority=request.priority,
-        retry_of=request.retry_of,
-        not_before=request.not_before,
-        schedule_id=request.schedule_id,
-        parent_id=request.parent_id,
-        state=RunState.QUEUED,
-        event_seq=1,
-        traceparent=current_traceparent(),
-    )
-    session.add(run)
-    session.flush()
-    told = session.execute(_EVENT, {"id": run.id, "pool": pool.name, "project": caller.project_id}).one()
+    run_id = uuid7()
+    told = session.execute(
+        _QUEUE,
+        {
+            "id": run_id,
+            "project": caller.project_id,
+            "principal": caller.principal_id,
+            "kind": kind.name,
+            "spec": request.spec.model_dump_json(),
+            "spec_version": request.spec.spec_version,
+            "inputs": orjson.dumps(pin_inputs(session, caller.project_id, request.spec)).decode(),
+            "labels": orjson.dumps(request.labels).decode(),
+            "pool": pool.name,
+            "priority": request.priority,
+            "retry_of": request.retry_of,
+            "not_before": request.not_before,
+            "schedule": request.schedule_id,
+            "parent": request.parent_id,
+            "traceparent": current_traceparent(),
+        },
+    ).one()
     if told.max_queued is not None:
         check_queued(session, caller.project_id)
     if kind.makes == "dataset":
-        _name(session, caller, run.id, "datasets", request.spec)
+        _name(session, caller, run_id, "datasets", request.spec)
     elif kind.makes == "model":
-        _name(session, caller, run.id, "models", request.spec)
+        _name(session, caller, run_id, "models", request.spec)
     if key:
-        idempotency.remember(session, caller.project_id, key, request.digest(), run.id)
-    return run.id
+        idempotency.remember(session, caller.project_id, key, request.digest(), run_id)
+    return run_id
 
 
-def _name(session: Session, caller: Caller, run_id: UUID, table: str, spec: Spec) -> None:
+def _name(session: Executes, caller: Caller, run_id: UUID, table: str, spec: Spec) -> None:
     """Give the result its name; a name whose run failed is free again."""
     values: dict[str, Any] = {"uuid": uuid7(), "project": caller.project_id, "run": run_id}
     values["name"] = spec.model_dump()["name"]

@@ -1,13 +1,13 @@
 """An API key in the `Authorization` header."""
 
-from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 
 from services.api.access.identity import Identity, by_key
+from shared.db.session import Executes
 from shared.errors import Unauthorized
 
 
-def bearer_key(session: Session, request: HTTPConnection) -> Identity | None:
+def bearer_key(session: Executes, request: HTTPConnection) -> Identity | None:
     """Who holds the key of `Authorization: Bearer <key>`. Raises `Unauthorized` for any other content of the header."""
     header = request.headers.get("authorization")
     if not header:

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 
 from services.api.access.identity import Identity
-from shared.db.session import transaction
+from shared.db.session import Executes, autocommit
 from shared.errors import Unauthorized
 
 
 class Authenticator(Protocol):
     """One way to say who one is."""
 
-    def __call__(self, session: Session, request: HTTPConnection) -> Identity | None:
+    def __call__(self, session: Executes, request: HTTPConnection) -> Identity | None:
         """Who sent the request. None: it says nothing in this way. Raises `Unauthorized` if it does, wrongly."""
 
 
@@ -28,7 +27,7 @@ class Chain:
 
     def identify(self, request: HTTPConnection) -> Identity:
         """The caller, by the first way that the request uses. Raises `Unauthorized`."""
-        with transaction(self._engine) as session:
+        with autocommit(self._engine) as session:
             for authenticator in self._authenticators:
                 identity = authenticator(session, request)
                 if identity is not None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.contracts.roles import Role, Scope
+from shared.db.session import Executes
 from shared.runs.submit import Caller
 
 
@@ -54,12 +55,12 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def by_key(session: Session, key: str) -> Identity | None:
+def by_key(session: Executes, key: str) -> Identity | None:
     """Who holds the key; None if it is unknown or no longer good."""
     return _identity(session, session.execute(_BY_HASH, {"sha256": hash_key(key)}).one_or_none())
 
 
-def by_key_id(session: Session, key_id: UUID) -> Identity | None:
+def by_key_id(session: Executes, key_id: UUID) -> Identity | None:
     """Who holds the key of that id; None if it is no longer good."""
     return _identity(session, session.execute(_BY_ID, {"id": key_id}).one_or_none())
 
@@ -69,7 +70,7 @@ def still_good(session: Session, key_ids: set[UUID]) -> set[UUID]:
     return set(session.scalars(_STILL, {"ids": list(key_ids)}))
 
 
-def _identity(session: Session, row: Any) -> Identity | None:
+def _identity(session: Executes, row: Any) -> Identity | None:
     if row is None:
         return None
     if row.stale:

@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 
 from services.api.access.identity import Identity, by_key_id
 from services.api.access.signing import Signer
 from shared.contracts.roles import Role, Scope
+from shared.db.session import Executes
 from shared.errors import Unauthorized
 
 PARAMETER = "ticket"
@@ -45,7 +45,7 @@ class Tickets:
         }
         return self._signer.sign(_PURPOSE, statement, expires_at_s), datetime.fromtimestamp(expires_at_s, UTC)
 
-    def __call__(self, session: Session, request: HTTPConnection) -> Identity | None:
+    def __call__(self, session: Executes, request: HTTPConnection) -> Identity | None:
         """Whose ticket it is, as a reader. None without one. Raises `BadTicket`."""
         ticket = request.query_params.get(PARAMETER)
         if ticket is None:
