@@ -105,7 +105,9 @@ class Settings(BaseSettings):
     reaper_interval_s: float = Field(1.0, gt=0, le=60)
     leader_timeout_s: float = Field(15.0, gt=0, le=300)  #: a leader that stands still is replaced after so long
     worker_kept_s: float = Field(3600.0, gt=0)  #: a worker that died is shown so long
-    progress_interval_s: float = Field(1.0, gt=0, le=60)  #: newest progress to the database, at most so often
+    progress_interval_s: float = Field(
+        1.0, gt=0, le=60
+    )  #: newest progress to the database; a young run tells more often
     #: kind -> (soft, hard) seconds, where the limits of `contracts.kinds` do not suit
     kind_limits_s: dict[str, tuple[float, float]] = Field(default_factory=dict)
     #: how a supervised body gets its process: fresh, or forked from one that has the imports done (40 ms, not seconds)
@@ -145,7 +147,7 @@ class Settings(BaseSettings):
     upload_session_s: float = Field(86_400.0, gt=0, le=604_800)  #: a file that comes in parts must be there by then
     public_url: str = ""  #: how clients reach the API, for links; default: the address that the request used
     body_limit_bytes: int = Field(4 << 20, ge=1024)
-    event_poll_s: float = Field(0.2, gt=0, le=10)
+    event_poll_s: float = Field(0.1, gt=0, le=10)
     graceful_shutdown_s: float = Field(5.0, gt=0)
     bootstrap_key: str | None = Field(None, min_length=24)  #: first API key; stored as a hash only
     bootstrap_project: str = "default"

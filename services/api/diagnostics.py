@@ -27,7 +27,7 @@ from shared.contracts.diagnostics import (
     StoreHealth,
     WorkerHealth,
 )
-from shared.db.migrate import REQUIRED_REVISION
+from shared.db.revision import REQUIRED_REVISION
 from shared.db.session import transaction
 from shared.errors import FaultlineError, Retryable
 from shared.queue.app import STEPS_QUEUE, Sender

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.api import loops
 from shared.artifacts import ArtifactStore
-from shared.db.migrate import check_revision
+from shared.db.revision import check_revision
 from shared.db.session import make_engine
 from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging

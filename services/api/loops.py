@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db.leader import Leader
-from shared.db.migrate import check_revision
+from shared.db.revision import check_revision
 from shared.db.session import AWAY, make_engine
 from shared.errors import FaultlineError, Retryable
 from shared.observability import metrics

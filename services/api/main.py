@@ -7,7 +7,7 @@ import uvicorn
 
 from services.api.app import build
 from services.api.hub import EventHub
-from shared.db.migrate import check_revision
+from shared.db.revision import check_revision
 from shared.db.session import make_engine
 from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging

@@ -10,17 +10,14 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from shared.db.session import make_engine
-from shared.errors import Fatal, FaultlineError
+from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging
 from shared.settings import load_settings
 
-#: What the code of this release needs; a newer schema serves it too (two-phase migrations).
-REQUIRED_REVISION = "0002"
 _LOCK = 0x0FA1_7_11E
 _log = structlog.get_logger(__name__)
 
@@ -42,22 +39,6 @@ def upgrade(engine: Engine) -> str:
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
-def current_revision(engine: Engine) -> str | None:
-    """The revision that the database has, or None."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def check_revision(engine: Engine) -> None:
-    """Raises `Fatal` if the schema is older than this code needs. Revisions are numbers, so they compare."""
-    found = current_revision(engine)
-    if found is None or found < REQUIRED_REVISION:
-        raise Fatal(
-            f"The database is at revision {found or 'none'}, this release needs {REQUIRED_REVISION}.",
-            remedy="Run `python -m shared.db.migrate upgrade` first.",
-        )
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from celery import signals
 
-from shared.db.migrate import check_revision
+from shared.db.revision import check_revision
 from shared.db.session import make_engine
 from shared.errors import UserError
 from shared.observability import metrics

@@ -22,6 +22,8 @@ from shared.settings import Settings
 _log = structlog.get_logger(__name__)
 _TICK_S = 0.05
 _JOIN_S = 5.0
+#: What a run tells is late by so much of its age, within these bounds: 0.1 s at first, `progress_interval_s` at last.
+_OF_ITS_AGE, _LEAST_PAUSE_S = 0.01, 0.1
 #: Of the time, at most so much is spent on writing progress: where the database is slow, it is asked less often.
 _WRITING_SHARE = 0.05
 _KEEPING = Beat("keeper", _TICK_S)
@@ -112,12 +114,15 @@ class Keeper:
     def _look(self) -> None:
         now_s = time.monotonic()
         self._ask(now_s)
-        pause_s = max(self._settings.progress_interval_s, self._writing_s / _WRITING_SHARE)
-        if now_s - self._told_s >= min(pause_s, self._settings.heartbeat_s) or now_s - self._renewed_s >= (
-            self._settings.heartbeat_s
-        ):
+        since_told_s, since_renewed_s = now_s - self._told_s, now_s - self._renewed_s
+        if since_told_s >= self._pause_s(now_s) or since_renewed_s >= self._settings.heartbeat_s:
             self._exchange(now_s)
         self._watch(time.monotonic())
+
+    def _pause_s(self, now_s: float) -> float:
+        """Between two times of telling: short for a young run, which somebody may watch, and where writing is fast."""
+        by_age_s = min(max(_LEAST_PAUSE_S, _OF_ITS_AGE * (now_s - self._began_s)), self._settings.progress_interval_s)
+        return max(by_age_s, self._writing_s / _WRITING_SHARE)
 
     def _ask(self, now_s: float) -> None:
         if self._draining():

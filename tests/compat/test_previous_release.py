@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from shared.contracts.specs import GenerateSpec
-from shared.db.migrate import REQUIRED_REVISION, current_revision
+from shared.db.revision import REQUIRED_REVISION, current_revision
 from shared.db.session import make_engine
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, ROOT, Platform, until

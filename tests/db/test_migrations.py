@@ -7,8 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
-from shared.db.migrate import REQUIRED_REVISION, check_revision, current_revision, upgrade
+from shared.db.migrate import upgrade
 from shared.db.models import Base
+from shared.db.revision import REQUIRED_REVISION, check_revision, current_revision
 from shared.db.session import make_engine
 from shared.errors import Fatal
 
