@@ -47,14 +47,11 @@ def _meta(annotation: Any) -> tuple[Any, ...]:
     return getattr(annotation, "__metadata__", ())
 
 
-_UPLOADS = text(
-    "SELECT id, file_name, key FROM uploads WHERE project_id = :project AND id = ANY(CAST(:ids AS uuid[])) "
-    "FOR KEY SHARE"
-)
+_UPLOADS = text("SELECT id, file_name, key FROM uploads WHERE project_id = :project AND id = ANY(:ids) FOR KEY SHARE")
 
 
 def _uploads(session: Executes, project_id: UUID, ids: list[UUID]) -> dict[str, Any]:
-    rows = session.execute(_UPLOADS, {"project": project_id, "ids": [str(ref) for ref in ids]}).all()
+    rows = session.execute(_UPLOADS, {"project": project_id, "ids": ids}).all()
     missing = set(ids) - {row.id for row in rows}
     if missing:
         raise NotFound(f"There is no upload {min(missing)} in this project.", remedy="Send the file first.")
