@@ -115,7 +115,6 @@ def build(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observed` does that, once
         generate_unique_id_function=_operation_id,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # `Observed` does it, with our names
     )
     app.state.parts = Parts(
         settings=settings,

@@ -59,9 +59,10 @@ def test_every_line_of_every_process_is_json_with_ids_also_those_of_libraries(pl
     platform.start_core()
     platform.start_api()
     platform.start_worker("w1")
-    run = platform.submit("test.supervised", steps=2)
+    run = platform.submit("test.supervised", steps=2, fail_at=1)
     platform.finished(run)
     until(lambda: platform.rows("SELECT 1 FROM outbox WHERE sent_at IS NOT NULL"))
+    until(lambda: any("raised unexpected" in line["event"] for line in lines(platform, "w1")))
     for name in platform.processes:
         for line in lines(platform, name):
             assert set(ID_FIELDS) <= set(line), line
