@@ -105,9 +105,13 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """See ASGI. Begins the answer; it goes on outside of all layers."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self._first or b": welcome\n\n", "more_body": True})
+        except BaseException:
+            self._at_end()
+            raise
         do_afterwards(scope, partial(_follow, self._mailbox, self._at_end))
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self._first or b": welcome\n\n", "more_body": True})
 
 
 async def _follow(mailbox: Mailbox, at_end: Callable[[], None], receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from services.api.afterwards import Application
+from services.api.stream import EventStream, Mailbox
 from shared.db.session import transaction
 from tests.conftest import MakePlatform
 from tests.support.platform import API_KEY, Platform
@@ -143,3 +144,21 @@ def test_few_streams_are_begun_at_a_time_and_nothing_else_waits_for_them() -> No
             assert [answer.status_code for answer in await asyncio.gather(*streams)] == [200] * 5
 
     asyncio.run(everything())
+
+
+def test_a_watcher_that_hangs_up_before_its_first_byte_is_forgotten() -> None:
+    ended: list[str] = []
+
+    async def hang_up(_message: object) -> None:
+        raise ConnectionResetError
+
+    async def nothing() -> dict[str, str]:
+        return {}
+
+    async def begin() -> None:
+        stream = EventStream(Mailbox(), lambda: ended.append("forgotten"))
+        await stream({"type": "http"}, nothing, hang_up)
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(begin())
+    assert ended == ["forgotten"]
