@@ -1,5 +1,6 @@
 """Entry of the API: `python -m services.api.main`."""
 
+import gc
 import socket
 import sys
 
@@ -47,6 +48,7 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.graceful_shutdown_s),
     )
+    gc.freeze()  # what is loaded by now stays: no collection has to look at it, while requests wait
     handed_down = [socket.socket(fileno=settings.api_fd)] if settings.api_fd is not None else None
     _Server(config, app.state.parts.hub).run(sockets=handed_down)
 

@@ -5,6 +5,7 @@ main process stops consuming and tells its children through the lifeline to rele
 have. A child dies with its main process.
 """
 
+import gc
 import logging
 import os
 import socket
@@ -54,6 +55,7 @@ def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None
     heed_drain(app, registration, _queues(settings, steps))
     _connect(service, settings, holder, registration, Lifeline())
     _log.info("worker starts", pools=settings.worker_pools, slots=settings.worker_slots)
+    gc.freeze()  # what is loaded by now stays: no collection has to look at it, and children share its memory
     app.worker_main(_arguments(settings, steps))
 
 

@@ -50,6 +50,8 @@ _END = (
     "finished_at = now(), lease_expires_at = NULL, envelope = CAST(:envelope AS jsonb), cause = :cause, "
     "error_signature = :signature"
 )
+#: What a worker is told of the run that it has claimed.
+_CLAIMED = "id, kind, project_id, pool, spec, spec_version, inputs, traceparent, queued_at"
 #: What is to be done after an end.
 _STEPS = outbox.asked_for(
     f"""
@@ -69,7 +71,8 @@ _STEPS = outbox.asked_for(
 @lru_cache(maxsize=64)
 def _statement(to: RunState, guard: str) -> TextClause:
     sets = _END if to in TERMINAL else _SETS[to]
-    asked, rung, wanted = (f", {_STEPS}", f", {outbox.RUNG}", "id") if to in TERMINAL else ("", "", "*")
+    asked, rung = (f", {_STEPS}", f", {outbox.RUNG}") if to in TERMINAL else ("", "")
+    wanted = _CLAIMED if to == RunState.RUNNING else "id"
     return text(
         f"""
         WITH changed AS (
@@ -98,7 +101,7 @@ def change(
     reason: str | None = None,
     **values: Any,
 ) -> Mapping[str, Any] | None:
-    """Move a run along an edge. Returns the row as it is now, or None if it is not there to be moved.
+    """Move a run along an edge. Returns what a claim needs to know, else the id; None if it is not there to be moved.
 
     Raises `ValueError` for a source state that has no edge to `to`.
     """
