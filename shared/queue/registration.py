@@ -22,6 +22,7 @@ from shared.db.session import transaction
 from shared.errors import Conflict
 from shared.queue.processes import exists
 from shared.queue.registry import RUN_BODIES
+from shared.queue.workdir import remove_leftovers
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -106,8 +107,16 @@ class Registration(threading.Thread):
                     self._beat(session)
             except SQLAlchemyError as error:
                 _log.warning("the worker could not register", error=str(error)[:300])
+            self._tidy()
             self._wake.wait(self._settings.heartbeat_s)
             self._wake.clear()
+
+    def _tidy(self) -> None:
+        """Remove the scratch of pool children that were killed; a trainer may have written on for a moment."""
+        try:
+            remove_leftovers(self._settings)
+        except OSError as error:
+            _log.warning("leftovers of killed attempts could not be looked for", error=str(error))
 
     def _beat(self, session: Session) -> None:
         row = self._row()

@@ -20,8 +20,8 @@ def name_workdir(settings: Settings, worker: str) -> Path:
 def remove_leftovers(settings: Settings) -> int:
     """Remove what processes of this worker left when they were killed. Returns how many folders.
 
-    For a process of the holder of the worker's name, before its first attempt: a folder under its own number is that of
-    an earlier life, for a container gives the same numbers again.
+    For the main process of the holder of the worker's name, which runs no attempt itself: a folder under its own number
+    is that of an earlier life, for a container gives the same numbers again.
     """
     parent = settings.work_dir or Path(tempfile.gettempdir())
     if not parent.is_dir():

@@ -91,7 +91,6 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
     def child_starts(**_signal: Any) -> None:
         die_with_parent(main)
         lifeline.adopt()
-        remove_leftovers(settings)  # of the child whose place this one takes
         start_tracing(service)
         holder.runtime = make_runtime(settings, service, lifeline)
         holder.runtime.trainers.get_ready()

@@ -1,5 +1,6 @@
 """A worker's name is its own; it can be drained; what it left behind when it was killed goes."""
 
+import os
 import signal
 
 import psutil
@@ -93,7 +94,7 @@ def test_what_a_killed_pool_child_left_is_removed_while_the_folder_of_another_pr
     run = platform.submit("test.inline", steps=200, step_s=0.1)
     platform.wait_for_line("step 1")
     [left] = work.glob("attempt-w1-*")
-    other = work / f"attempt-w1-{platform.processes['w1'].pid}-0123456789abcdef"
+    other = work / f"attempt-w1-{os.getpid()}-0123456789abcdef"
     other.mkdir()
     psutil.Process(int(left.name.split("-")[2])).kill()
     until(lambda: not left.exists(), 60, "the scratch of the killed child stays")
