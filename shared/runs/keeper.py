@@ -115,14 +115,10 @@ class Keeper:
         now_s = time.monotonic()
         self._ask(now_s)
         since_told_s, since_renewed_s = now_s - self._told_s, now_s - self._renewed_s
-        if since_told_s >= self._pause_s(now_s) or since_renewed_s >= self._settings.heartbeat_s:
+        pause_s = pause_between(now_s - self._began_s, self._writing_s, self._settings.progress_interval_s)
+        if since_told_s >= pause_s or since_renewed_s >= self._settings.heartbeat_s:
             self._exchange(now_s)
         self._watch(time.monotonic())
-
-    def _pause_s(self, now_s: float) -> float:
-        """Between two times of telling: short for a young run, which somebody may watch, and where writing is fast."""
-        by_age_s = min(max(_LEAST_PAUSE_S, _OF_ITS_AGE * (now_s - self._began_s)), self._settings.progress_interval_s)
-        return max(by_age_s, self._writing_s / _WRITING_SHARE)
 
     def _ask(self, now_s: float) -> None:
         if self._draining():
@@ -182,6 +178,14 @@ class Keeper:
         if reason == "time_limit":
             return self._limits.hard_s - self._limits.soft_s
         return 0.0 if reason == "lost" else self._settings.cancel_grace_s
+
+
+def pause_between(age_s: float, writing_s: float, most_s: float) -> float:
+    """Seconds between two times of telling: few for a young run, which somebody may watch, `most_s` for an old one.
+
+    `writing_s` is how long the last write took; a slow database outweighs all.
+    """
+    return max(min(max(_LEAST_PAUSE_S, _OF_ITS_AGE * age_s), most_s), writing_s / _WRITING_SHARE)
 
 
 class _Fence:
