@@ -17,6 +17,7 @@ from shared.contracts.instants import Instant
 from shared.contracts.kinds import kind_named
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
 from shared.contracts.views import RunView, SubmitRequest
+from shared.db.models import Run
 from shared.db.session import autocommit, statements
 from shared.errors import UserError
 from shared.runs.submit import Request, submit
@@ -67,7 +68,8 @@ async def _asked(
 
 
 AskedDep = Annotated[Asked, Depends(_asked)]
-_RUN = text("SELECT * FROM runs WHERE id = :id")
+#: By name: a statement that is prepared with `*` breaks when a newer release adds a column.
+_RUN = text(f"SELECT {', '.join(Run.__table__.columns.keys())} FROM runs WHERE id = :id")  # noqa: S608 - our columns
 
 
 @router.post("/datasets/import", **_ACCEPTED)
