@@ -100,13 +100,15 @@ class Registration(threading.Thread):
                 )
 
     def run(self) -> None:
-        """Until left; an unreachable database is tried again at the next beat."""
+        """Until left. An unreachable database is tried again at the next beat; a beat that hangs in one that says
+        nothing is left behind after a lease, for no time-out of the server reaches it.
+        """
         while not self._over.is_set():
-            try:
-                with transaction(self._engine) as session:
-                    self._beat(session)
-            except SQLAlchemyError as error:
-                _log.warning("the worker could not register", error=str(error)[:300])
+            beat = threading.Thread(target=self._beat, name="beat", daemon=True)
+            beat.start()
+            beat.join(self._settings.lease_s)
+            if beat.is_alive():
+                _log.warning("the database says nothing; a beat of the worker is left behind")
             self._tidy()
             self._wake.wait(self._settings.heartbeat_s)
             self._wake.clear()
@@ -118,7 +120,14 @@ class Registration(threading.Thread):
         except OSError as error:
             _log.warning("leftovers of killed attempts could not be looked for", error=str(error))
 
-    def _beat(self, session: Session) -> None:
+    def _beat(self) -> None:
+        try:
+            with transaction(self._engine) as session:
+                self._tell(session)
+        except SQLAlchemyError as error:
+            _log.warning("the worker could not register", error=str(error)[:300])
+
+    def _tell(self, session: Session) -> None:
         row = self._row()
         held = session.execute(_BEAT, row).one_or_none()
         if held is None:

@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
 
 import psutil
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from services.api.app import build
 from shared.db.session import transaction
+from shared.queue.registration import Registration
 from shared.queue.workdir import name_workdir, remove_leftovers
 from shared.runs.cancel import request_cancel
 from tests.conftest import MakePlatform
@@ -101,3 +104,16 @@ def test_what_a_killed_pool_child_left_is_removed_while_the_folder_of_another_pr
     assert other.exists(), "that process lives"
     with transaction(platform.engine) as session:
         request_cancel(session, run)
+
+
+def test_a_beat_that_hangs_in_a_silent_database_is_left_behind(make_platform: MakePlatform) -> None:
+    platform = make_platform(FAULTLINE_WORKER_NAME="w", FAULTLINE_WORKER_POOLS='["test"]')
+    with settings_from(platform.environment) as settings:
+        registration = Registration(platform.engine, settings)
+    registration.take_name()
+    with transaction(platform.engine) as session:
+        session.execute(text("SELECT 1 FROM workers WHERE name = 'w' FOR UPDATE"))
+        registration.start()
+        until(lambda: len([each for each in threading.enumerate() if each.name == "beat"]) >= 2, 30, "it hangs")
+    assert registration.registered.wait(30), "the next beat is heard"
+    registration.leave()
