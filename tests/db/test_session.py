@@ -14,7 +14,9 @@ from tests.support.platform import Platform
 _PUT = text("INSERT INTO projects (id, name) VALUES (:id, :name)")
 _NAMES = text("SELECT name FROM projects WHERE name LIKE 'n%' ORDER BY name")
 _LIKE = text("SELECT name, 7 % 4 AS rest FROM projects WHERE name = ANY(:names) AND name <> :other ORDER BY name")
-_END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'faultline sessions'"
+_END_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'faultline sessions'"
+)
 
 
 @pytest.fixture
