@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 import psycopg2
 from psycopg2.extras import NamedTupleCursor
-from sqlalchemy import Engine, TextClause, create_engine, event
+from sqlalchemy import Engine, TextClause, create_engine, event, text
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect as psycopg2_dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,12 +75,12 @@ _FORGOTTEN_S = 5.0
 
 def _check_alive(connection: Any, record: Any, _fairy: Any) -> None:
     """Before each use. An idle connection says nothing unless it says goodbye, so only one that speaks, or was idle for
-    long, is asked.
+    long, is asked. A new one never is: after two that fail here the pool gives up with an error that is not AWAY.
     """
-    now_s = time.monotonic()
+    used_s, now_s = record.info.get("used_s"), time.monotonic()
     speaks = select.poll()
     speaks.register(connection.fileno(), select.POLLIN)
-    if now_s - record.info.get("used_s", now_s) > _FORGOTTEN_S or speaks.poll(0):
+    if used_s is not None and (now_s - used_s > _FORGOTTEN_S or speaks.poll(0)):
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
@@ -150,7 +150,7 @@ class Statements:
 
     def execute(self, statement: TextClause, params: Mapping[str, Any] | None = None, /) -> _Rows:
         """Run a statement; its rows are fetched."""
-        forms = _forms(statement)
+        forms = _forms(statement.text)
         with self._connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
             if self._prepared is None:
                 cursor.execute(forms.plain, params)
@@ -172,8 +172,9 @@ class _Forms(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _forms(statement: TextClause) -> _Forms:
-    plain = str(statement.compile(dialect=psycopg2_dialect()))  # type: ignore[no-untyped-call]
+def _forms(sql: str) -> _Forms:
+    """By what is said and not by the object: a statement that is put together anew each time is prepared once."""
+    plain = str(text(sql).compile(dialect=psycopg2_dialect()))  # type: ignore[no-untyped-call]
     params = list(dict.fromkeys(_PARAM.findall(plain)))
     name = f"faultline_{next(_NUMBERS)}"
     numbered = _PARAM.sub(lambda found: f"${params.index(found[1]) + 1}", plain).replace("%%", "%")

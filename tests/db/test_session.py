@@ -93,3 +93,13 @@ def test_a_connection_that_is_ended_in_use_is_an_outage_and_the_next_one_works(
     with autocommit(engine) as session:
         session.execute(_PUT, {"id": uuid4(), "name": "n3"})
     assert names(platform) == ["n3"]
+
+
+def test_equal_statements_are_prepared_once_whoever_makes_them(platform: Platform) -> None:
+    engine = make_engine(platform.settings.database_url, pool_size=1, prepares=True)
+    with autocommit(engine) as session:
+        for number in range(5):
+            session.execute(text("SELECT name FROM projects WHERE name = :name"), {"name": f"n{number}"})
+        left = session.execute(text("SELECT statement FROM pg_prepared_statements"))
+        assert len([row for row in left.all() if "projects" in row.statement]) == 1
+    engine.dispose()
