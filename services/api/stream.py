@@ -6,6 +6,7 @@ not read is handed nothing more, keeps its place in the rows, and is served from
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -105,12 +106,11 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """See ASGI. Begins the answer; it goes on outside of all layers."""
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._at_end)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": self._first or b": welcome\n\n", "more_body": True})
-        except BaseException:
-            self._at_end()
-            raise
+            undo.pop_all()
         do_afterwards(scope, partial(_follow, self._mailbox, self._at_end))
 
 

@@ -122,10 +122,9 @@ def upload(client: Client, files: Sequence[Path], report: Callable[[Path, int], 
             for sent in as_completed(futures):
                 sent.result()  # the first that fails ends all, whichever it is
             return [future.result() for future in futures]
-        except BaseException:
+        finally:
             over.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 class _StoppedError(Exception):

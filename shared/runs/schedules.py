@@ -145,7 +145,8 @@ def request_by_hand(schedule: Schedule, at: datetime) -> Request:
 
 def _request_at(schedule: Schedule, at: datetime) -> Request:
     asked = _request(schedule, _named(kind_named(schedule.kind), schedule.spec, _minute(at)))
-    return replace(asked, idempotency_key=f"schedule:{schedule.id}:{at.astimezone(UTC).isoformat()}")
+    # with a line break, which no header of a request can carry: nobody else can take the key of a time
+    return replace(asked, idempotency_key=f"schedule\n{schedule.id}\n{at.astimezone(UTC).isoformat()}")
 
 
 def _request(schedule: Schedule, spec: dict[str, Any]) -> Request:

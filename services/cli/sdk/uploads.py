@@ -6,7 +6,7 @@ come and `remembered.py` knows the session, so a later call, of another process 
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Lock
 from uuid import UUID
@@ -155,16 +155,15 @@ def _round(
     http: Transport, path: Path, session: UploadSessionView, progress: _Progress
 ) -> ApiError | NotReachable | None:
     """Send each missing part; the error that has ended it early, if one has. What was on its way then still goes."""
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool, ExitStack() as hurry:
+        hurry.callback(progress.over.set)
         parts = [pool.submit(_send, http, path, session.part_bytes, part, progress) for part in _missing(session)]
         try:
             for sent in as_completed(parts):
                 sent.result()
         except (ApiError, NotReachable) as error:
+            hurry.pop_all()
             return error
-        except BaseException:
-            progress.over.set()
-            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return None

@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,14 +47,13 @@ class Engine:
         lock = hold(self.folder / "lock", timeout_s=_LOCK_TIMEOUT_S)
         if lock is None:
             raise EngineError(f"Another {self.name} runs on {self.folder}.", remedy="Stop it, then start again.")
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, lock)
             self.socket.unlink(missing_ok=True)
             if self.name == "postgres":
                 database.clear(self.folder, self.socket)
                 database.initialise(self.folder, self.start.user, durable=self.durable)
-        except BaseException:
-            os.close(lock)
-            raise
+            undo.pop_all()
         return lock
 
     def ready(self) -> bool:
