@@ -24,6 +24,7 @@ class Pool(BaseModel):
     lead: int = Field(1, ge=0, le=1000)
     #: what a slot of it is; hours of a `gpu` slot count towards a project's `gpu_hours_per_day`
     resource_class: Literal["cpu", "gpu"] = "cpu"
+    price_per_hour: float = Field(0.0, ge=0)  #: of one slot, in the currency of the budgets of campaigns
 
 
 class S3(BaseModel):
@@ -66,7 +67,7 @@ class Rate(BaseModel):
     burst: int = Field(ge=1)
 
 
-_POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis")]
+_POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis"), Pool(name="hpo")]
 
 
 class Settings(BaseSettings):
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     metrics_port: int | None = Field(None, ge=0, le=65_535)
     eager_task_modules: list[str] = Field(
-        default_factory=lambda: ["services.generation.tasks", "services.training.tasks"]
+        default_factory=lambda: ["services.generation.tasks", "services.training.tasks", "services.hpo.tasks"]
     )
 
     @field_validator("database_url", "database_direct_url")

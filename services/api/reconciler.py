@@ -8,11 +8,12 @@ from sqlalchemy import Engine, text
 from services.api import loops
 from services.api.gc import start_collecting
 from services.api.loops import Pass, Passes
+from shared.campaigns import sweep as campaigns
 from shared.db.leader import Leader
 from shared.db.session import make_engine, transaction
 from shared.observability import metrics
 from shared.queue.app import Sender
-from shared.runs.parents import sweep
+from shared.runs import parents
 from shared.runs.reaper import reap_once
 from shared.runs.schedules import fire_due
 from shared.settings import Settings
@@ -47,7 +48,8 @@ def passes(engine: Engine, settings: Settings, sender: Sender) -> list[Pass]:
     often_s = settings.reaper_interval_s
     return [
         Pass("reap", lambda: reap_once(engine, settings, sender.depth), often_s),
-        Pass("parents", lambda: sweep(engine, settings), often_s),
+        Pass("parents", lambda: parents.sweep(engine, settings), often_s),
+        Pass("campaigns", lambda: campaigns.sweep(engine, settings), often_s),
         Pass("schedules", lambda: fire_due(engine, settings), often_s, leader_only=True),
         Pass("gauges", lambda: count(engine), often_s, leader_only=True),
         Pass("workers", lambda: forget_workers(engine, settings), 60 * often_s, leader_only=True),

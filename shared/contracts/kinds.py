@@ -6,6 +6,8 @@ A kind is a spec, one line here, and one line that names its body in a service's
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.contracts.base import View
+from shared.contracts.results import DatasetResult, EvaluationResult, TrainingResult
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
 from shared.errors import UserError
 
@@ -20,15 +22,16 @@ class Kind:
     soft_limit_s: float  #: the body is asked to stop here and the run fails
     hard_limit_s: float  #: its process is killed here
     makes: Literal["dataset", "model"] | None = None  #: entity that is created with the run, named `spec.name`
+    result: type[View] | None = None  #: what its body returns, where that is known
 
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("dataset.import", ImportSpec, "generation", 1800, 1860, makes="dataset"),
-        Kind("dataset.generate", GenerateSpec, "generation", 3600, 3660, makes="dataset"),
-        Kind("model.train", TrainingSpec, "training-cpu", 24 * 3600, 24 * 3600 + 300, makes="model"),
-        Kind("model.evaluate", EvaluationSpec, "analysis", 1800, 1860),
+        Kind("dataset.import", ImportSpec, "generation", 1800, 1860, "dataset", DatasetResult),
+        Kind("dataset.generate", GenerateSpec, "generation", 3600, 3660, "dataset", DatasetResult),
+        Kind("model.train", TrainingSpec, "training-cpu", 24 * 3600, 24 * 3600 + 300, "model", TrainingResult),
+        Kind("model.evaluate", EvaluationSpec, "analysis", 1800, 1860, None, EvaluationResult),
     )
 }
 

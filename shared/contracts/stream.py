@@ -21,4 +21,4 @@ class VersionView(View):
 
     version: str
     api: str = Field(examples=["v1"])
-    database_revision: str | None = Field(examples=["0002"])
+    database_revision: str | None = Field(examples=["0003"])

@@ -33,6 +33,8 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         dict[str, str]: JSONB,
         list[str]: ARRAY(Text),
+        list[float]: ARRAY(Double),
+        list[Any]: JSONB,
         str: Text,
         float: Double,
     }

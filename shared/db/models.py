@@ -18,6 +18,7 @@ __all__ = [
     "Artifact",
     "AuditEntry",
     "Base",
+    "Campaign",
     "Dataset",
     "IdempotencyKey",
     "Membership",
@@ -30,6 +31,7 @@ __all__ = [
     "RunEvent",
     "RunMetric",
     "Schedule",
+    "Trial",
     "Upload",
     "UploadSession",
     "Worker",
@@ -271,6 +273,69 @@ class UploadSession(Base):
     part_bytes: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Campaign(Base):
+    """What a search may use and how far it is; its parent run of the same id is its life."""
+
+    __tablename__ = "campaigns"
+    id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    pool: Mapped[str]
+    max_parallel: Mapped[int]
+    budget: Mapped[dict[str, Any]]
+    sampler: Mapped[dict[str, Any]]  #: the one in use, also where `auto` was asked for
+    stopping: Mapped[str | None]  #: a person asked for its end: finish or cancel what runs
+    reason: Mapped[str | None]  #: why nothing more is asked
+    asked: Mapped[int] = mapped_column(server_default=text("0"))  #: trials there are; the number of the next one
+    carried: Mapped[int] = mapped_column(server_default=text("0"))  #: of them from earlier campaigns
+    ended: Mapped[int] = mapped_column(server_default=text("0"))  #: of its own trials
+    failures: Mapped[int] = mapped_column(server_default=text("0"))  #: in a row
+    front: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))  #: [number, scores] that no other dominates
+    improved_at: Mapped[int] = mapped_column(server_default=text("0"))  #: so many had ended when the front changed last
+    gpu_s: Mapped[float] = mapped_column(server_default=text("0"))  #: of runs that have ended
+    cost: Mapped[float] = mapped_column(server_default=text("0"))
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    study_attrs: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  #: what its sampler keeps
+    active_since: Mapped[datetime | None]  #: its clock runs since then; null while it is paused
+    active_s: Mapped[float] = mapped_column(server_default=text("0"))  #: what the clock showed when it was stopped
+    look_at: Mapped[datetime | None]  #: when it must be advanced even if nothing happens
+    winner_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    score_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))  #: the winner on the test side
+    importance: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        UniqueConstraint("project_id", "name"),
+        Index("campaigns_due", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+    )
+
+
+class Trial(Base):
+    """One point of a campaign. Written under the lock of its campaign only."""
+
+    __tablename__ = "trials"
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    origin: Mapped[str]  #: sampler, person or carried (from an earlier campaign)
+    params: Mapped[dict[str, Any]]
+    scores: Mapped[list[float] | None]  #: by objective; of a pruned trial the last value reported
+    violations: Mapped[list[float] | None]  #: by limit; above zero: it is broken
+    reports: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  #: step -> value at the rungs
+    next_rung: Mapped[int | None] = mapped_column(BigInteger)  #: the step at which it is judged next
+    run_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    tries: Mapped[int] = mapped_column(server_default=text("0"))
+    attrs: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))  #: what sampler and pruner keep
+    error: Mapped[str | None]
+    revision: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("trials_open", "campaign_id", "number", postgresql_where=text("finished_at IS NULL")),
+        Index("trials_by_run", "run_id", postgresql_where=text("run_id IS NOT NULL")),
+        Index("trials_by_revision", "campaign_id", "revision"),
+    )
 
 
 class Dataset(Base):

@@ -19,8 +19,16 @@ from shared.queue.steps import RETRIED, run_step
 from shared.settings import Settings
 
 STEPS_QUEUE = "steps"
+#: steps of the campaign coordinator
+CAMPAIGNS_QUEUE = "campaigns"
+_STEP_QUEUES = (STEPS_QUEUE, CAMPAIGNS_QUEUE)
 #: Beyond a kind's own hard limit, which the keeper watches: only for a keeper that is stuck itself.
 _LAST_RESORT_S = 60.0
+
+
+def step_queue(step: str) -> str:
+    """Where a step is sent."""
+    return CAMPAIGNS_QUEUE if step.startswith("campaign.") else STEPS_QUEUE
 
 
 class Holder:
@@ -62,7 +70,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "accept_content": ["json"],
         "timezone": "UTC",
-        "task_queues": [*(Queue(pool.name, no_ack=True) for pool in settings.pools), Queue(STEPS_QUEUE)],
+        "task_queues": [*(Queue(pool.name, no_ack=True) for pool in settings.pools), *map(Queue, _STEP_QUEUES)],
         "task_default_queue": STEPS_QUEUE,
         "task_create_missing_queues": False,
         "task_track_started": False,
@@ -158,7 +166,7 @@ class Sender:
 
     def step(self, name: str, task_id: str, args: dict[str, Any], traceparent: str | None) -> None:
         """Send one step. Raises `Retryable` while the broker is away."""
-        self._send(name, STEPS_QUEUE, task_id, [args], traceparent)
+        self._send(name, step_queue(name), task_id, [args], traceparent)
 
     @property
     def visibility_timeout_s(self) -> float:

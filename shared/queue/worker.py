@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from shared.errors import UserError
 from shared.observability import metrics
 from shared.observability.logs import setup_logging
 from shared.observability.tracing import start_tracing
-from shared.queue.app import STEPS_QUEUE, Holder, make_app
+from shared.queue.app import Holder, make_app
 from shared.queue.registration import Registration, heed_drain
 from shared.queue.runtime import Lifeline, make_runtime
 from shared.queue.trainer import die_with_parent
@@ -34,8 +35,8 @@ _LEAVE_S = 5.0
 _TWICE_TOLD = ("celery.worker.strategy", "celery.app.trace")
 
 
-def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None:
-    """Serve the pools of the settings with the tasks of `modules`, and steps if asked, until told to end."""
+def run_worker(service: str, modules: list[str], *, steps: Sequence[str] = ()) -> None:
+    """Serve the pools of the settings with the tasks of `modules`, and these queues of steps, until told to end."""
     try:
         settings = load_settings()
         if not settings.worker_pools:
@@ -59,11 +60,11 @@ def run_worker(service: str, modules: list[str], *, steps: bool = False) -> None
     app.worker_main(_arguments(settings, steps))
 
 
-def _queues(settings: Settings, steps: bool) -> list[str]:
-    return [*settings.worker_pools, *([STEPS_QUEUE] if steps else [])]
+def _queues(settings: Settings, steps: Sequence[str]) -> list[str]:
+    return [*settings.worker_pools, *steps]
 
 
-def _arguments(settings: Settings, steps: bool) -> list[str]:
+def _arguments(settings: Settings, steps: Sequence[str]) -> list[str]:
     return [
         "--quiet",
         "worker",

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.contracts.batches import BATCH, Policy
+from shared.contracts.campaigns import CAMPAIGN
 from shared.contracts.kinds import kind_named
 from shared.contracts.specs import Spec
 from shared.contracts.states import TERMINAL, RunState
@@ -34,6 +35,8 @@ def retry(
     """
     if run.state not in TERMINAL:
         raise Conflict(f"The run has not ended (it is {run.state}).", remedy="Wait for its end, or cancel it first.")
+    if run.kind == CAMPAIGN:
+        raise Conflict("A campaign is not retried.", remedy="Fork it: the new one knows what this one has tried.")
     if run.kind == BATCH:
         return _retry_batch(session, settings, caller, run, key, everything)
     if everything:

@@ -1,7 +1,8 @@
 """A parent is a run that waits on its children: no message, no lease, no slot. The commit that ends a child asks for
 the step `parent.advance`, which looks at the children and decides; it may run ten times more and change nothing.
 
-A kind of parent is a name and such a function. Locks are taken in one order: the parent, then its children by id.
+A kind of parent is a name and such a function; campaigns have a step and a service of their own. Locks are taken in one
+order: the parent, then its children by id.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from shared.contracts.campaigns import ADVANCE, CAMPAIGN
 from shared.contracts.states import TERMINAL, RunState
 from shared.contracts.views import ChildCounts, Progress
 from shared.db.listen import RUNS_CHANNEL
@@ -74,7 +76,8 @@ def wake(session: Session, parent: Run) -> None:
     if parent.kind in _ADVANCE:
         _ADVANCE[parent.kind](session, parent)
     else:
-        outbox.put(session, STEP, {"run_id": str(parent.id)}, traceparent=parent.traceparent)
+        step = ADVANCE if parent.kind == CAMPAIGN else STEP
+        outbox.put(session, step, {"run_id": str(parent.id)}, traceparent=parent.traceparent)
 
 
 def open_children(session: Session, parent_id: UUID) -> list[Run]:
@@ -112,7 +115,8 @@ _STANDING = text(
         count(*) FILTER (WHERE c.finished_at < now() - make_interval(secs => :late_s))
             > coalesce(p.stage_current, 0) AS overlooked
     FROM runs p JOIN runs c ON c.parent_id = p.id
-    WHERE p.finished_at IS NULL AND p.pool = :pool AND p.state = 'waiting' AND (CAST(:id AS uuid) IS NULL OR p.id = :id)
+    WHERE p.finished_at IS NULL AND p.pool = :pool AND p.state = 'waiting' AND p.kind <> :campaign
+        AND (CAST(:id AS uuid) IS NULL OR p.id = :id)
     GROUP BY p.id
     """
 )
@@ -151,20 +155,21 @@ def _tell(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float)
 
 def tell(session: Session, parent: Run, *, quiet_s: float = 1.0) -> None:
     """Write how far the children of a waiting parent are; as an event if the last one is older than `quiet_s`."""
-    row = session.execute(_STANDING, {"id": parent.id, "pool": PARENTS_POOL, "late_s": 0.0}).one()
+    row = session.execute(_STANDING, {"id": parent.id, "pool": PARENTS_POOL, "campaign": CAMPAIGN, "late_s": 0.0}).one()
     progress = Progress(fraction=float(row.fraction), stage="children", current=row.ended, total=row.total)
     _tell(session, parent.id, progress, quiet_s=quiet_s)
 
 
 def sweep(engine: Engine, settings: Settings) -> int:
-    """One pass over all waiting parents: tell what their running children did, and ask again for a step that was lost.
+    """One pass over all waiting parents but campaigns, which have their own: tell what their running children did, and
+    ask again for a step that was lost.
 
     Returns how many steps were lost. A step is overlooked if a child ended `dispatch_timeout_s` ago and no advance has
     counted it.
     """
     lost = 0
     with transaction(engine) as session:
-        values = {"id": None, "pool": PARENTS_POOL, "late_s": settings.dispatch_timeout_s}
+        values = {"id": None, "pool": PARENTS_POOL, "campaign": CAMPAIGN, "late_s": settings.dispatch_timeout_s}
         rows = session.execute(_STANDING, values).all()
         for row in rows:
             if float(row.fraction) - row.told >= _NOTICEABLE:

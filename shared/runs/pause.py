@@ -30,6 +30,7 @@ def request_pause(session: Session, run_id: UUID) -> None:
         for child in parents.open_children(session, run_id):
             if child.cancel_requested_at is None:
                 request_pause(session, child.id)
+        parents.wake(session, run)
 
 
 def resume(session: Session, run_id: UUID) -> None:
@@ -55,6 +56,7 @@ def resume(session: Session, run_id: UUID) -> None:
     if run.state == RunState.WAITING:
         for child in parents.open_children(session, run_id):
             resume(session, child.id)
+        parents.wake(session, run)
 
 
 def _open(session: Session, run_id: UUID, wanted: str) -> Run:

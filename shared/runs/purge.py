@@ -13,9 +13,10 @@ from shared.db.session import transaction
 from shared.runs.freed import Freed
 
 _BATCH = 200
-#: In the order that references allow. Events, metrics and artifacts go with their run.
+#: In the order that references allow. Events, metrics and artifacts go with their run, trials with their campaign.
 _TABLES = (
     "idempotency_keys",
+    "campaigns",
     "models",
     "datasets",
     "uploads",

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -45,6 +45,7 @@ class Request:
     not_before: datetime | None = None  #: with a time zone
     schedule_id: UUID | None = None
     parent_id: UUID | None = None
+    named: bool = True  #: what it makes gets its name; a trial of a campaign makes nothing of a name
 
     def digest(self) -> str:
         """Equal for equal requests."""
@@ -107,17 +108,20 @@ def submit(session: Executes, settings: Settings, caller: Caller, request: Reque
     ).one()
     if told.max_queued is not None:
         check_queued(session, caller.project_id)
-    if kind.makes == "dataset":
-        _name(session, caller, run_id, "datasets", request.spec)
-    elif kind.makes == "model":
-        _name(session, caller, run_id, "models", request.spec)
+    if kind.makes is not None and request.named:
+        name_result(session, caller, run_id, kind.makes, request.spec)
     if key:
         idempotency.remember(session, caller.project_id, key, request.digest(), run_id)
     return run_id
 
 
-def _name(session: Executes, caller: Caller, run_id: UUID, table: str, spec: Spec) -> None:
-    """Give the result its name; a name whose run failed is free again."""
+def name_result(
+    session: Executes, caller: Caller, run_id: UUID, makes: Literal["dataset", "model"], spec: Spec
+) -> UUID:
+    """Give what a run makes its name; a name whose run failed is free again. Returns the entity's id.
+
+    Raises `Conflict` for a name that is taken."""
+    table = f"{makes}s"
     values: dict[str, Any] = {"uuid": uuid7(), "project": caller.project_id, "run": run_id}
     values["name"] = spec.model_dump()["name"]
     values["ended"] = [RunState.FAILED, RunState.CANCELLED, RunState.QUARANTINED]
@@ -138,5 +142,6 @@ def _name(session: Executes, caller: Caller, run_id: UUID, table: str, spec: Spe
         values,
     ).one_or_none()
     if taken is None:
-        noun = table.removesuffix("s")
-        raise Conflict(f"There is a {noun} named {values['name']!r} already.", remedy="Choose another name.")
+        raise Conflict(f"There is a {makes} named {values['name']!r} already.", remedy="Choose another name.")
+    made: UUID = taken.id
+    return made

@@ -14,6 +14,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
+from shared.contracts.campaigns import ADVANCE, CAMPAIGN
 from shared.contracts.causes import Cause
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import EDGES, TERMINAL, RunState
@@ -55,8 +56,9 @@ _CLAIMED = "id, kind, project_id, pool, spec, spec_version, inputs, traceparent,
 #: What is to be done after an end.
 _STEPS = outbox.asked_for(
     f"""
-    SELECT 'parent.advance' AS step, parent_id AS run_id, traceparent, 0.0 AS delay_s FROM changed
-    WHERE parent_id IS NOT NULL AND :tell_parent
+    SELECT CASE parent.kind WHEN '{CAMPAIGN}' THEN '{ADVANCE}' ELSE 'parent.advance' END AS step,
+        parent.id AS run_id, changed.traceparent, 0.0 AS delay_s
+    FROM changed JOIN runs AS parent ON parent.id = changed.parent_id WHERE :tell_parent
     UNION ALL
     SELECT 'run.cleanup', id, traceparent, 0.0 FROM changed
     WHERE started_at IS NOT NULL AND (attempt > 1 OR state <> 'succeeded' OR (
@@ -226,13 +228,20 @@ def tell(session: Executes, run_id: UUID, attempt: int, type_: str, data: dict[s
     return True
 
 
+#: A trial that has come to its next rung is to be judged.
+_JUDGED = outbox.asked_for(
+    f"SELECT '{ADVANCE}' AS step, campaign_id AS run_id, CAST(NULL AS text) AS traceparent, 0.0 AS delay_s "  # noqa: S608
+    "FROM trials WHERE run_id = :id AND next_rung <= :up_to"
+)
 _POINTS = text(
-    """
-    INSERT INTO run_metrics (run_id, attempt, name, step, value)
-    SELECT :id, :attempt, * FROM unnest(
-        CAST(:names AS text[]), CAST(:steps AS bigint[]), CAST(:points AS double precision[]))
-    ON CONFLICT (run_id, attempt, name, step) DO UPDATE SET value = excluded.value
-    """
+    f"""
+    WITH added AS (
+        INSERT INTO run_metrics (run_id, attempt, name, step, value)
+        SELECT :id, :attempt, * FROM unnest(
+            CAST(:names AS text[]), CAST(:steps AS bigint[]), CAST(:points AS double precision[]))
+        ON CONFLICT (run_id, attempt, name, step) DO UPDATE SET value = excluded.value
+    ), {_JUDGED} SELECT {outbox.RUNG}
+    """  # noqa: S608 - constants
 )
 
 
@@ -240,7 +249,8 @@ def add_metrics(session: Executes, run_id: UUID, attempt: int, points: Sequence[
     """Write points in bulk, with one event. False: the claim is lost."""
     latest = {(point.name, point.step): point.value for point in points}
     newest = {name: value for (name, _step), value in latest.items()}
-    data = {"up_to_step": max(point.step for point in points), "latest": newest}
+    up_to = max(point.step for point in points)
+    data = {"up_to_step": up_to, "latest": newest}
     if not tell(session, run_id, attempt, "metrics", data):
         return False
     session.execute(
@@ -248,6 +258,7 @@ def add_metrics(session: Executes, run_id: UUID, attempt: int, points: Sequence[
         {
             "id": run_id,
             "attempt": attempt,
+            "up_to": up_to,
             "names": [name for name, _step in latest],
             "steps": [step for _name, step in latest],
             "points": [math.nan if value is None else value for value in latest.values()],
