@@ -59,7 +59,8 @@ def submit_campaign(
         session.flush()
     except IntegrityError as error:
         raise Conflict(f"There is a campaign named {spec.name!r} already.", remedy="Choose another name.") from error
-    campaign.carried = campaign.asked = carry(session, caller.project_id, parent, spec)
+    campaign.carried, campaign.front = carry(session, caller.project_id, parent, spec)
+    campaign.asked = campaign.carried
     session.flush()
     session.execute(_CLOCK, {"id": parent})
     outbox.put(session, ADVANCE, {"run_id": str(parent)})

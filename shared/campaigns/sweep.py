@@ -11,6 +11,11 @@ _DUE = text(
     """
     SELECT campaigns.id FROM campaigns WHERE look_at < now() - make_interval(secs => :patience_s)
     UNION
+    SELECT campaigns.id FROM campaigns
+        JOIN runs ON runs.id = campaigns.score_run_id
+        JOIN runs AS parent ON parent.id = campaigns.id AND parent.finished_at IS NULL
+    WHERE runs.finished_at < now() - make_interval(secs => :late_s)
+    UNION
     SELECT trials.campaign_id FROM trials
         JOIN runs ON runs.id = trials.run_id
         JOIN runs AS parent ON parent.id = trials.campaign_id AND parent.finished_at IS NULL

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from shared.campaigns.trials import measured
+from shared.campaigns.trials import is_allowed, joined, measured
 from shared.contracts.campaigns import CAMPAIGN, CampaignSpec
 from shared.contracts.space import Flat, Point, contains, flat, found_at
 from shared.errors import NotFound, UserError
@@ -39,8 +39,8 @@ _CARRY = text(
 )
 
 
-def carry(session: Session, project_id: UUID, campaign_id: UUID, spec: CampaignSpec) -> int:
-    """Write the trials that fit and return how many they are.
+def carry(session: Session, project_id: UUID, campaign_id: UUID, spec: CampaignSpec) -> tuple[int, list[list[Any]]]:
+    """Write the trials that fit; returns how many they are, and the best of them as a front.
 
     Objectives and limits are read from the results anew, so that they may be others than before. Raises `NotFound` for
     a campaign that this project does not have, `UserError` for one over another kind of run."""
@@ -53,7 +53,7 @@ def carry(session: Session, project_id: UUID, campaign_id: UUID, spec: CampaignS
                 f"warm_start: campaign {earlier} is over {found.kind}, not {spec.kind}.", remedy="Leave it out."
             )
     if not spec.warm_start:
-        return 0
+        return 0, []
     rows = session.execute(_TRIALS, {"ids": spec.warm_start, "most": _MOST}).all()
     fitting = list(_fitting(spec, flat(spec.space), rows))
     session.execute(
@@ -66,7 +66,11 @@ def carry(session: Session, project_id: UUID, campaign_id: UUID, spec: CampaignS
             "runs": [run for _point, _scores, _broken, run in fitting],
         },
     )
-    return len(fitting)
+    front: list[list[Any]] = []
+    for number, (_point, scores, violations, _run) in enumerate(fitting):
+        if is_allowed(violations):
+            front = joined(spec.objectives, front, number, scores) or front
+    return len(fitting), front
 
 
 def _fitting(

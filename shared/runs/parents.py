@@ -145,7 +145,7 @@ _TELL_WAITING = text(
 )
 
 
-def _tell(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float) -> None:
+def tell_progress(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float) -> None:
     """Write the progress of a waiting parent; as an event only if the last one is older than `quiet_s`."""
     values = progress.model_dump(exclude={"eta_seconds"})
     recent = quiet_s > 0 and session.execute(_LAST_TOLD, {"id": run_id, "quiet_s": quiet_s}).first() is not None
@@ -157,7 +157,7 @@ def tell(session: Session, parent: Run, *, quiet_s: float = 1.0) -> None:
     """Write how far the children of a waiting parent are; as an event if the last one is older than `quiet_s`."""
     row = session.execute(_STANDING, {"id": parent.id, "pool": PARENTS_POOL, "campaign": CAMPAIGN, "late_s": 0.0}).one()
     progress = Progress(fraction=float(row.fraction), stage="children", current=row.ended, total=row.total)
-    _tell(session, parent.id, progress, quiet_s=quiet_s)
+    tell_progress(session, parent.id, progress, quiet_s=quiet_s)
 
 
 def sweep(engine: Engine, settings: Settings) -> int:
@@ -173,7 +173,7 @@ def sweep(engine: Engine, settings: Settings) -> int:
         rows = session.execute(_STANDING, values).all()
         for row in rows:
             if float(row.fraction) - row.told >= _NOTICEABLE:
-                _tell(
+                tell_progress(
                     session,
                     row.id,
                     Progress(fraction=float(row.fraction), stage="children", total=row.total),

@@ -1,0 +1,105 @@
+"""Starts trials: asks the study for points and submits a run for each, as far as there is room."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from services.hpo import rows
+from services.hpo.rows import CampaignRow
+from services.hpo.samplers import next_rung
+from services.hpo.study import CampaignStudy
+from shared.campaigns.trials import trial_spec
+from shared.contracts.campaigns import ADVANCE, TrialState
+from shared.contracts.space import Point
+from shared.errors import QuotaExceeded, UserError
+from shared.runs import outbox
+from shared.runs.submit import Request, submit
+from shared.settings import Settings
+
+#: Started per step: the lock is held so long.
+_MOST_AT_ONCE = 50
+
+
+def top_up(
+    session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, waiting: list[Any], room: int
+) -> bool:
+    """Start up to `room` trials: first the points that people asked for, then new ones within the budget of trials.
+
+    A point that is no spec of the kind is a failed trial; of those there may be as many as there is room, per step.
+    False: the project may queue no more for now, and the study knows a trial that there is not."""
+    for _ in range(min(room, _MOST_AT_ONCE)):
+        fixed = None
+        if waiting:
+            waiting.pop(0)
+        elif row.budget.trials is not None and row.own >= row.budget.trials:
+            return True
+        elif row.used["type"] == "grid":
+            fixed = _grid_point(row, study)
+        number, point = study.ask(fixed)
+        if not start(session, settings, row, study, number, point, origin="sampler"):
+            return False
+    if room > _MOST_AT_ONCE:
+        outbox.put(session, ADVANCE, {"run_id": str(row.id)})
+    return True
+
+
+def _grid_point(row: CampaignRow, study: CampaignStudy) -> Point:
+    return study.grid_order(row.budget.trials or 0)[row.own]
+
+
+def start(
+    session: Session,
+    settings: Settings,
+    row: CampaignRow,
+    study: CampaignStudy,
+    number: int,
+    point: Point,
+    *,
+    origin: str,
+    tries: int = 1,
+    retry_of: UUID | None = None,
+) -> bool:
+    """Submit the run of a trial, or note why there can be none. False: the project may queue no more for now."""
+    rung = next_rung(study.spec.pruner, 0)
+    try:
+        with session.begin_nested():
+            run_id = _submit(session, settings, row, study, number, point, retry_of)
+    except QuotaExceeded:
+        row.queue_full = True
+        return False
+    except UserError as error:
+        study.fail(number)
+        words = f"{error.message} {error.remedy or ''}".strip()
+        row.ended += 1
+        row.failures += 1
+        attrs = study.trial_attrs(number)
+        rows.started(session, row, number, TrialState.FAILED, origin, point, attrs, tries=tries, error=words)
+        return True
+    attrs = study.trial_attrs(number)
+    rows.started(
+        session, row, number, TrialState.RUNNING, origin, point, attrs, next_rung=rung, run_id=run_id, tries=tries
+    )
+    return True
+
+
+def _submit(
+    session: Session,
+    settings: Settings,
+    row: CampaignRow,
+    study: CampaignStudy,
+    number: int,
+    point: Point,
+    retry_of: UUID | None,
+) -> UUID:
+    request = Request(
+        study.spec.kind,
+        trial_spec(study.spec, number, point),
+        pool=row.pool,
+        priority=row.priority,
+        labels=row.labels | {"campaign": row.name, "trial": str(number)},
+        parent_id=row.id,
+        retry_of=retry_of,
+        named=False,
+    )
+    return submit(session, settings, row.caller, request)

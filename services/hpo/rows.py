@@ -1,0 +1,277 @@
+"""The rows of one campaign, under the lock of its parent run: read once per step, written once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from shared.contracts.campaigns import Budget, TrialState
+from shared.contracts.space import Point
+from shared.db.session import Executes
+from shared.runs.submit import Caller
+
+_LOCK_RUN = text("SELECT 1 FROM runs WHERE id = :id AND state = 'waiting' FOR UPDATE")
+_READ = text(
+    """
+    SELECT runs.project_id, runs.created_by, runs.spec, runs.spec_version, runs.labels, runs.priority, runs.attempt,
+        runs.traceparent, runs.cancel_requested_at, runs.pause_requested_at,
+        extract(epoch FROM now() - runs.created_at) AS age_s,
+        campaigns.*, extract(epoch FROM now() - campaigns.active_since) AS since_s, now() AS now
+    FROM campaigns JOIN runs ON runs.id = campaigns.id WHERE campaigns.id = :id
+    """
+)
+_REST = text("UPDATE campaigns SET look_at = NULL WHERE id = :id AND look_at IS NOT NULL")
+_WRITE = text(
+    """
+    UPDATE campaigns SET asked = :asked, ended = :ended, failures = :failures, front = CAST(:front AS jsonb),
+        improved_at = :improved_at, gpu_s = :gpu_s, cost = :cost, revision = :revision, reason = :reason,
+        study_attrs = CAST(:study_attrs AS jsonb), winner_run_id = :winner_run_id,
+        score_run_id = :score_run_id, active_since = CASE WHEN :active THEN coalesce(active_since, now()) END,
+        active_s = CASE WHEN :active THEN active_s ELSE :active_s END,
+        look_at = now() + make_interval(secs => CAST(:look_s AS double precision))
+    WHERE id = :id
+    """
+)
+_OPEN = text(
+    """
+    SELECT trials.number, trials.state, trials.params, trials.reports, trials.next_rung, trials.tries, trials.run_id,
+        runs.state AS run_state, runs.finished_at, runs.cause, runs.envelope, runs.cancel_requested_at
+    FROM trials LEFT JOIN runs ON runs.id = trials.run_id
+    WHERE trials.campaign_id = :id AND trials.finished_at IS NULL ORDER BY runs.finished_at, trials.number
+    """
+)
+_TOLD = text(
+    """
+    UPDATE trials SET state = :state, scores = CAST(:scores AS double precision[]),
+        violations = CAST(:violations AS double precision[]), reports = CAST(:reports AS jsonb),
+        next_rung = :next_rung, attrs = CAST(:attrs AS jsonb), error = :error, revision = :revision,
+        finished_at = CASE WHEN :ended THEN now() END
+    WHERE campaign_id = :id AND number = :number
+    """
+)
+_STARTED = text(
+    """
+    INSERT INTO trials (campaign_id, number, state, origin, params, attrs, next_rung, run_id, tries, revision, error,
+        finished_at)
+    VALUES (:id, :number, :state, :origin, CAST(:params AS jsonb), CAST(:attrs AS jsonb), :next_rung, :run_id, :tries,
+        :revision, :error, CASE WHEN :ended THEN now() END)
+    ON CONFLICT (campaign_id, number) DO UPDATE SET state = excluded.state, params = excluded.params,
+        attrs = excluded.attrs, next_rung = excluded.next_rung, run_id = excluded.run_id, tries = excluded.tries,
+        revision = excluded.revision, error = excluded.error, finished_at = excluded.finished_at
+    """
+)
+_NEWS = text(
+    """
+    WITH told AS (UPDATE runs SET event_seq = event_seq + 1 WHERE id = :id RETURNING id, event_seq, attempt)
+    INSERT INTO run_events (run_id, seq, attempt, type, data)
+    SELECT id, event_seq, attempt, :type, CAST(:data AS jsonb) FROM told
+    """
+)
+
+
+@dataclass
+class CampaignRow:
+    """What may change in a step, and what it needs to know."""
+
+    id: UUID
+    caller: Caller
+    name: str
+    pool: str
+    spec: dict[str, Any]
+    spec_version: int
+    used: dict[str, Any]  #: the sampler
+    labels: dict[str, str]
+    priority: int
+    attempt: int
+    traceparent: str | None
+    cancelled: bool
+    paused: bool
+    stopping: str | None
+    max_parallel: int
+    budget: Budget
+    study_attrs: dict[str, Any]
+    asked: int
+    carried: int
+    ended: int
+    failures: int
+    front: list[list[Any]]
+    improved_at: int
+    gpu_s: float
+    cost: float
+    revision: int
+    reason: str | None
+    active_s: float  #: what its clock shows
+    stale: bool  #: its clock or its next look is to be set
+    winner_run_id: UUID | None
+    score_run_id: UUID | None
+    age_s: float
+    changed: bool = field(default=False)
+    queue_full: bool = field(default=False)  #: the project may queue no more for now
+
+    @property
+    def next_revision(self) -> int:
+        """Of what this step changes."""
+        return self.revision + 1
+
+    @property
+    def own(self) -> int:
+        """Trials that count towards the budget."""
+        return self.asked - self.carried
+
+
+def lock(session: Executes, campaign_id: UUID) -> CampaignRow | None:
+    """The campaign, locked until the commit. None: it has ended."""
+    if session.execute(_LOCK_RUN, {"id": campaign_id}).first() is None:
+        session.execute(_REST, {"id": campaign_id})
+        return None
+    row = session.execute(_READ, {"id": campaign_id}).one()
+    active_s = row.active_s + (float(row.since_s) if row.since_s is not None else 0.0)
+    return CampaignRow(
+        id=campaign_id,
+        caller=Caller(row.created_by, row.project_id),
+        name=row.name,
+        pool=row.pool,
+        spec=row.spec,
+        spec_version=row.spec_version,
+        used=row.sampler,
+        labels=row.labels,
+        priority=row.priority,
+        attempt=row.attempt,
+        traceparent=row.traceparent,
+        cancelled=row.cancel_requested_at is not None,
+        paused=row.pause_requested_at is not None,
+        stopping=row.stopping,
+        max_parallel=row.max_parallel,
+        budget=Budget(**row.budget),
+        study_attrs=row.study_attrs,
+        asked=row.asked,
+        carried=row.carried,
+        ended=row.ended,
+        failures=row.failures,
+        front=row.front,
+        improved_at=row.improved_at,
+        gpu_s=row.gpu_s,
+        cost=row.cost,
+        revision=row.revision,
+        reason=row.reason,
+        active_s=active_s,
+        stale=(row.active_since is None) != (row.pause_requested_at is not None)
+        or (row.look_at is not None and row.look_at <= row.now),
+        winner_run_id=row.winner_run_id,
+        score_run_id=row.score_run_id,
+        age_s=float(row.age_s),
+    )
+
+
+def write(session: Executes, row: CampaignRow, study_attrs: dict[str, Any], look_s: float | None) -> None:
+    """Write what a step has changed; its clock stands while it is paused. `look_s`: when it is looked at again."""
+    session.execute(
+        _WRITE,
+        {
+            "id": row.id,
+            "asked": row.asked,
+            "ended": row.ended,
+            "failures": row.failures,
+            "front": orjson.dumps(row.front).decode(),
+            "improved_at": row.improved_at,
+            "gpu_s": row.gpu_s,
+            "cost": row.cost,
+            "revision": row.revision + int(row.changed),
+            "reason": row.reason,
+            "study_attrs": orjson.dumps(study_attrs).decode(),
+            "active": not row.paused,
+            "active_s": row.active_s,
+            "winner_run_id": row.winner_run_id,
+            "score_run_id": row.score_run_id,
+            "look_s": look_s,
+        },
+    )
+
+
+def open_trials(session: Executes, campaign_id: UUID) -> list[Any]:
+    """Trials that have not ended, with their runs; those whose run has ended come first, in the order of their ends."""
+    return list(session.execute(_OPEN, {"id": campaign_id}).all())
+
+
+def told(
+    session: Executes,
+    row: CampaignRow,
+    number: int,
+    state: TrialState,
+    attrs: dict[str, Any],
+    *,
+    ended: bool,
+    scores: Sequence[float] | None = None,
+    violations: Sequence[float] | None = None,
+    reports: dict[str, Any] | None = None,
+    next_rung: int | None = None,
+    error: str | None = None,
+) -> None:
+    """Write what became of a trial."""
+    row.changed = True
+    session.execute(
+        _TOLD,
+        {
+            "id": row.id,
+            "number": number,
+            "state": state,
+            "scores": None if scores is None else list(scores),
+            "violations": None if violations is None else list(violations),
+            "reports": orjson.dumps(reports or {}).decode(),
+            "next_rung": next_rung,
+            "attrs": orjson.dumps(attrs).decode(),
+            "error": error,
+            "revision": row.next_revision,
+            "ended": ended,
+        },
+    )
+
+
+def started(
+    session: Executes,
+    row: CampaignRow,
+    number: int,
+    state: TrialState,
+    origin: str,
+    point: Point,
+    attrs: dict[str, Any],
+    *,
+    next_rung: int | None = None,
+    run_id: UUID | None = None,
+    tries: int = 1,
+    error: str | None = None,
+) -> None:
+    """Write a trial that begins, or one that could not."""
+    row.changed = True
+    row.asked = max(row.asked, number + 1)
+    session.execute(
+        _STARTED,
+        {
+            "id": row.id,
+            "number": number,
+            "state": state,
+            "origin": origin,
+            "params": orjson.dumps(point).decode(),
+            "attrs": orjson.dumps(attrs).decode(),
+            "next_rung": next_rung,
+            "run_id": run_id,
+            "tries": tries,
+            "revision": row.next_revision,
+            "error": error,
+            "ended": state == TrialState.FAILED,
+        },
+    )
+
+
+def changed(trial: Any, **values: Any) -> Any:
+    """A row of `open_trials` with some of its columns replaced."""
+    return SimpleNamespace(**{**trial._asdict(), **values})
+
+
+def news(session: Executes, campaign_id: UUID, type_: str, data: dict[str, Any]) -> None:
+    """Tell what happened as an event of the parent run."""
+    session.execute(_NEWS, {"id": campaign_id, "type": type_, "data": orjson.dumps(data).decode()})

@@ -1,0 +1,117 @@
+"""Samplers and pruners of Optuna, with every argument that decides a point written down.
+
+A sampler is made anew for each question, seeded by (seed of the campaign, number of the trial): what it answers depends
+on the rows alone, not on what this process has asked before. DECISIONS.md says what each needs stored.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from optuna import pruners, samplers
+from optuna.trial import FrozenTrial
+
+from shared.contracts.campaigns import CampaignSpec, Pruner, Sampler
+
+#: under this name a trial carries by how much it breaks each limit
+VIOLATIONS = "violations"
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of one question."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def make_sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSampler:
+    """The sampler that is asked for trial `number`."""
+    seed = seed_of(spec.seed, number)
+    limits = _limits(len(spec.constraints)) if spec.constraints else None
+    match used.type:
+        case "tpe":
+            return samplers.TPESampler(
+                n_startup_trials=used.startup_trials or max(10, 2 * spec.max_parallel),
+                multivariate=True,
+                group=any(parameter.when or parameter.type == "list" for parameter in spec.space.values()),
+                constant_liar=True,
+                constraints_func=limits,
+                warn_independent_sampling=False,
+                seed=seed,
+            )
+        case "gp":
+            return samplers.GPSampler(
+                n_startup_trials=used.startup_trials,
+                constraints_func=limits,
+                independent_sampler=samplers.RandomSampler(seed),
+                warn_independent_sampling=False,
+                seed=seed,
+            )
+        case "cmaes":
+            return samplers.CmaEsSampler(
+                popsize=used.population,
+                independent_sampler=samplers.RandomSampler(seed),
+                warn_independent_sampling=False,
+                seed=seed,
+            )
+        case "qmc":
+            return samplers.QMCSampler(
+                scramble=True,
+                seed=spec.seed,  # of the one sequence that all trials share
+                independent_sampler=samplers.RandomSampler(seed),
+                warn_independent_sampling=False,
+            )
+        case "nsga2":
+            return samplers.NSGAIISampler(population_size=used.population, constraints_func=limits, seed=seed)
+        case "random" | "grid" | "auto":
+            return samplers.RandomSampler(seed)
+
+
+def _limits(count: int) -> Callable[[FrozenTrial], Sequence[float]]:
+    """What Optuna asks of a trial; one that was pruned has no model to measure, and counts as allowed."""
+
+    def violations(trial: FrozenTrial) -> Sequence[float]:
+        told: Sequence[float] = trial.user_attrs.get(VIOLATIONS, [0.0] * count)
+        return told
+
+    return violations
+
+
+def make_pruner(pruner: Pruner) -> pruners.BasePruner:
+    """The pruner that judges at the steps of `next_rung`; it sees these steps only."""
+    match pruner.type:
+        case "none":
+            return pruners.NopPruner()
+        case "asha":
+            return pruners.SuccessiveHalvingPruner(min_resource=pruner.min_steps, reduction_factor=pruner.reduction)
+        case "hyperband":
+            return pruners.HyperbandPruner(
+                min_resource=pruner.min_steps, max_resource=pruner.max_steps, reduction_factor=pruner.reduction
+            )
+        case "median":
+            return pruners.MedianPruner(n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.warmup_steps)
+        case "percentile":
+            return pruners.PercentilePruner(
+                pruner.percentile, n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.warmup_steps
+            )
+        case "threshold":
+            return pruners.ThresholdPruner(lower=pruner.lower, upper=pruner.upper, n_warmup_steps=pruner.warmup_steps)
+        case "patient":
+            inner = make_pruner(pruner.inner) if pruner.inner is not None else None
+            return pruners.PatientPruner(inner, patience=pruner.patience, min_delta=pruner.min_delta)
+
+
+def next_rung(pruner: Pruner, after: int) -> int | None:
+    """The first step after `after` at which a trial is judged. None: never."""
+    match pruner.type:
+        case "none":
+            return None
+        case "asha" | "hyperband":
+            step = pruner.min_steps
+            while step <= after:
+                step *= pruner.reduction
+            return None if pruner.type == "hyperband" and step > pruner.max_steps else step
+        case "patient":
+            return after + 1
+        case "median" | "percentile" | "threshold":
+            first = max(1, pruner.warmup_steps)
+            if after < first:
+                return first
+            return first + ((after - first) // pruner.interval + 1) * pruner.interval
