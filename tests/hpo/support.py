@@ -1,0 +1,73 @@
+"""Starts campaigns and looks at their rows."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.hpo.advance import advance_campaign
+from shared.campaigns.submit import submit_campaign
+from shared.contracts.campaigns import CampaignRequest
+from shared.contracts.states import TERMINAL
+from shared.db.session import transaction
+from shared.queue.runtime import make_runtime
+from tests.support.platform import Platform, until
+from tests.support.seeking import campaign
+
+
+@dataclass
+class Campaigns:
+    """A platform, and what tests of campaigns do with it."""
+
+    platform: Platform
+
+    def start(self, *, workers: int = 1, slots: int = 2, coordinators: int = 1, **environment: str) -> None:
+        """Dispatcher, reconciler, workers, coordinators."""
+        self.platform.start_core()
+        for number in range(workers):
+            self.start_worker(f"worker-{number}", slots, **environment)
+        for number in range(coordinators):
+            self.start_coordinator(f"hpo-{number}")
+
+    def start_worker(self, name: str, slots: int, **environment: str) -> None:
+        """One worker for trials."""
+        self.platform.start_worker(name, FAULTLINE_WORKER_SLOTS=str(slots), **environment)
+
+    def start_coordinator(self, name: str) -> None:
+        """One coordinator."""
+        self.platform.start_worker(name, "tests.support.hpo_worker", FAULTLINE_WORKER_POOLS='["analysis"]')
+
+    def submit(self, pool: str | None = None, **fields: Any) -> UUID:
+        """Begin a campaign over `test.seek`."""
+        request = CampaignRequest.model_validate({"spec": campaign(**fields), "pool": pool})
+        with transaction(self.platform.engine) as session:
+            return submit_campaign(session, self.platform.settings, self.platform.caller, request)
+
+    def advance(self, campaign_id: UUID) -> None:
+        """One step of the coordinator, in this process."""
+        runtime = make_runtime(self.platform.settings, "test", lifeline=None)
+        try:
+            advance_campaign({"run_id": str(campaign_id)}, runtime)
+        finally:
+            runtime.close()
+
+    def trials(self, campaign_id: UUID) -> list[dict[str, Any]]:
+        """The trials' rows, by number."""
+        return self.platform.rows("SELECT * FROM trials WHERE campaign_id = :id ORDER BY number", id=campaign_id)
+
+    def row(self, campaign_id: UUID) -> dict[str, Any]:
+        """The campaign's row."""
+        return self.platform.rows("SELECT * FROM campaigns WHERE id = :id", id=campaign_id)[0]
+
+    def ended(self, campaign_id: UUID, timeout_s: float = 60.0) -> dict[str, Any]:
+        """Wait for its end; the row of its parent run."""
+
+        def over() -> dict[str, Any] | None:
+            run = self.platform.run(campaign_id)
+            return run if run["state"] in TERMINAL else None
+
+        try:
+            found: dict[str, Any] = until(over, timeout_s)
+        except TimeoutError:
+            logs = "\n".join(self.platform.log(name) for name in self.platform.processes if name.startswith("hpo"))
+            raise TimeoutError(f"{self.row(campaign_id)}\n{self.trials(campaign_id)}\n{logs}") from None
+        return found
