@@ -18,7 +18,7 @@ from services.hpo import rows
 from services.hpo.asking import top_up
 from services.hpo.ending import conclude
 from services.hpo.judging import judge
-from services.hpo.limits import look_again_s, reason_to_end
+from services.hpo.limits import all_asked, look_again_s, reason_to_end
 from services.hpo.rows import CampaignRow
 from services.hpo.study import CampaignStudy, OutOfStep
 from services.hpo.telling import tell
@@ -65,7 +65,7 @@ def advance_campaign(args: dict[str, Any], runtime: Runtime) -> None:
 
 def advance(session: Session, settings: Settings, campaign_id: UUID) -> bool:
     """One step. Returns whether the study in memory is what the rows say after the commit."""
-    row = rows.lock(session, campaign_id)
+    row = rows.lock(session, campaign_id, settings.step_time_limit_s)
     if row is None:
         return False
     study = _study(session, row)
@@ -86,6 +86,7 @@ def advance(session: Session, settings: Settings, campaign_id: UUID) -> bool:
     elif not row.paused:
         room = row.max_parallel + _ahead(session, settings, row) - len(holding)
         keep = top_up(session, settings, row, study, waiting, room)
+        row.reason = all_asked(row, waiting=bool(waiting))
     if row.changed or row.stale or row.queue_full:
         look_s = _QUEUE_FULL_S if row.queue_full else look_again_s(row)
         rows.write(session, row, study.attrs, look_s)

@@ -27,11 +27,16 @@ def reason_to_end(
     return _spent(session, settings, row, trials) or _ruled(row, study)
 
 
+def all_asked(row: CampaignRow, *, waiting: bool) -> str | None:
+    """The reason to end once the budget of trials is used up; not while a point that somebody asked for waits."""
+    trials = row.budget.trials
+    return f"all {trials} trials were asked for" if trials is not None and row.own >= trials and not waiting else None
+
+
 def _spent(session: Session, settings: Settings, row: CampaignRow, trials: list[Any]) -> str | None:
     budget = row.budget
-    waiting = any(trial.state == TrialState.ENQUEUED for trial in trials)
-    if budget.trials is not None and row.own >= budget.trials and not waiting:
-        return f"all {budget.trials} trials were asked for"
+    if (reason := all_asked(row, waiting=any(trial.state == TrialState.ENQUEUED for trial in trials))) is not None:
+        return reason
     if budget.wall_s is not None and row.active_s >= budget.wall_s:
         return f"its time is over ({budget.wall_s:g} s)"
     if budget.gpu_hours is None and budget.cost is None:

@@ -14,7 +14,11 @@ from shared.contracts.space import Point
 from shared.db.session import Executes
 from shared.runs.submit import Caller
 
-_LOCK_RUN = text("SELECT 1 FROM runs WHERE id = :id AND state = 'waiting' FOR UPDATE")
+#: A sampler may think for long with nothing said to the database; the default is for those who only write.
+_LOCK_RUN = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :patience_ms, true) FROM runs "
+    "WHERE id = :id AND state = 'waiting' FOR UPDATE"
+)
 _READ = text(
     """
     SELECT runs.project_id, runs.created_by, runs.spec, runs.spec_version, runs.labels, runs.priority, runs.attempt,
@@ -123,9 +127,9 @@ class CampaignRow:
         return self.asked - self.carried
 
 
-def lock(session: Executes, campaign_id: UUID) -> CampaignRow | None:
+def lock(session: Executes, campaign_id: UUID, patience_s: float) -> CampaignRow | None:
     """The campaign, locked until the commit. None: it has ended."""
-    if session.execute(_LOCK_RUN, {"id": campaign_id}).first() is None:
+    if session.execute(_LOCK_RUN, {"id": campaign_id, "patience_ms": str(int(patience_s * 1000))}).first() is None:
         session.execute(_REST, {"id": campaign_id})
         return None
     row = session.execute(_READ, {"id": campaign_id}).one()

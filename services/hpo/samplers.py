@@ -4,16 +4,13 @@ A sampler is made anew for each question, seeded by (seed of the campaign, numbe
 on the rows alone, not on what this process has asked before. DECISIONS.md says what each needs stored.
 """
 
-from collections.abc import Callable, Sequence
+import warnings
 
 import numpy as np
 from optuna import pruners, samplers
-from optuna.trial import FrozenTrial
+from optuna.exceptions import ExperimentalWarning
 
 from shared.contracts.campaigns import CampaignSpec, Pruner, Sampler
-
-#: under this name a trial carries by how much it breaks each limit
-VIOLATIONS = "violations"
 
 
 def seed_of(seed: int, number: int) -> int:
@@ -23,8 +20,13 @@ def seed_of(seed: int, number: int) -> int:
 
 def make_sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSampler:
     """The sampler that is asked for trial `number`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's version is pinned
+        return _sampler(spec, used, number)
+
+
+def _sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSampler:
     seed = seed_of(spec.seed, number)
-    limits = _limits(len(spec.constraints)) if spec.constraints else None
     match used.type:
         case "tpe":
             return samplers.TPESampler(
@@ -32,23 +34,18 @@ def make_sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.Bas
                 multivariate=True,
                 group=any(parameter.when or parameter.type == "list" for parameter in spec.space.values()),
                 constant_liar=True,
-                constraints_func=limits,
-                warn_independent_sampling=False,
                 seed=seed,
             )
         case "gp":
             return samplers.GPSampler(
                 n_startup_trials=used.startup_trials,
-                constraints_func=limits,
                 independent_sampler=samplers.RandomSampler(seed),
-                warn_independent_sampling=False,
                 seed=seed,
             )
         case "cmaes":
             return samplers.CmaEsSampler(
                 popsize=used.population,
                 independent_sampler=samplers.RandomSampler(seed),
-                warn_independent_sampling=False,
                 seed=seed,
             )
         case "qmc":
@@ -56,22 +53,11 @@ def make_sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.Bas
                 scramble=True,
                 seed=spec.seed,  # of the one sequence that all trials share
                 independent_sampler=samplers.RandomSampler(seed),
-                warn_independent_sampling=False,
             )
         case "nsga2":
-            return samplers.NSGAIISampler(population_size=used.population, constraints_func=limits, seed=seed)
+            return samplers.NSGAIISampler(population_size=used.population, seed=seed)
         case "random" | "grid" | "auto":
             return samplers.RandomSampler(seed)
-
-
-def _limits(count: int) -> Callable[[FrozenTrial], Sequence[float]]:
-    """What Optuna asks of a trial; one that was pruned has no model to measure, and counts as allowed."""
-
-    def violations(trial: FrozenTrial) -> Sequence[float]:
-        told: Sequence[float] = trial.user_attrs.get(VIOLATIONS, [0.0] * count)
-        return told
-
-    return violations
 
 
 def make_pruner(pruner: Pruner) -> pruners.BasePruner:

@@ -5,6 +5,7 @@ revision that it has seen, so it may be dropped at any time and made again.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,13 @@ import numpy as np
 import optuna
 import orjson
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.terminator import RegretBoundEvaluator
 from optuna.trial import TrialState as Theirs
 from sqlalchemy import text
 
-from services.hpo.samplers import VIOLATIONS, make_pruner, make_sampler
+from services.hpo.samplers import make_pruner, make_sampler
 from shared.contracts.campaigns import CampaignSpec, Sampler, TrialState
 from shared.contracts.space import Categorical, Flat, IntRange, Leaf, Point, flat, grid
 from shared.db.session import Executes
@@ -138,7 +140,8 @@ class CampaignStudy:
 
     def complete(self, number: int, scores: Sequence[float], violations: Sequence[float]) -> None:
         """Tell the values of a trial that has ended well."""
-        self._storage.set_trial_user_attr(self._trial_id(number), VIOLATIONS, list(violations))
+        for name, violation in _constraints(violations).items():
+            self._storage.set_trial_system_attr(self._trial_id(number), name, violation)
         self._tell(number, Theirs.COMPLETE, scores)
 
     def prune(self, number: int) -> None:
@@ -152,7 +155,10 @@ class CampaignStudy:
     def regret_bound(self) -> float:
         """An upper bound of what could still be gained over the best trial (Ishibashi et al., AISTATS 2023)."""
         trials = self._storage.get_all_trials(self._id, deepcopy=False, states=(Theirs.COMPLETE,))
-        return float(RegretBoundEvaluator().evaluate(trials, self._study.direction))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            evaluator = RegretBoundEvaluator()
+        return float(evaluator.evaluate(trials, self._study.direction))
 
     def _tell(self, number: int, state: Theirs, scores: Sequence[float] | None) -> None:
         self._study.sampler = make_sampler(self.spec, self._used, number)
@@ -170,8 +176,9 @@ class CampaignStudy:
             distributions={name: self._distributions[name] for name in row.params} if known else {},
             values=_values(row, state),
             intermediate_values={int(step): value for step, value in row.reports.items()},
-            system_attrs=dict(row.attrs) if known else {"fixed_params": encoded(row.params)},
-            user_attrs={} if row.violations is None else {VIOLATIONS: list(row.violations)},
+            system_attrs={**row.attrs, **_constraints(row.violations or [])}
+            if known
+            else {"fixed_params": encoded(row.params)},
         )
         self._study.add_trial(trial)
         self.size += 1
@@ -188,10 +195,13 @@ class CampaignStudy:
             self._storage.set_trial_system_attr(trial_id, name, value)
         for step, value in row.reports.items():
             self._storage.set_trial_intermediate_value(trial_id, int(step), value)
-        if row.violations is not None:
-            self._storage.set_trial_user_attr(trial_id, VIOLATIONS, list(row.violations))
         if state.is_finished():
             self._storage.set_trial_state_values(trial_id, state, _values(row, state))
+
+
+def _constraints(violations: Sequence[float]) -> dict[str, float]:
+    """As Optuna keeps what `Trial.set_constraint` is told."""
+    return {f"constraints:{index}": violation for index, violation in enumerate(violations)}
 
 
 def _values(row: Any, state: Theirs) -> list[float] | None:

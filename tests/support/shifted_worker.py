@@ -9,7 +9,7 @@ _true_time_ns = time.time_ns
 time.time = lambda: _true_time() + _SHIFT_S
 time.time_ns = lambda: _true_time_ns() + int(_SHIFT_S * 1e9)
 
-from shared.queue.app import STEPS_QUEUE
+from shared.queue.app import STEPS_QUEUE  # noqa: E402
 from shared.queue.worker import run_worker  # noqa: E402 - everything that is imported sees the wrong clock
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def _services(
         _serving_metrics(_module("reconciler", "services.api.reconciler", shared, "migrate")),
         _worker("generation", ["generation"], 1, folder, shared),
         _worker("training", ["training-cpu", "analysis"], max(2, cores), folder, shared),
+        _worker("hpo", ["hpo"], 1, folder, shared),
     ]
 
 
