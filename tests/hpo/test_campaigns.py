@@ -297,4 +297,5 @@ def test_of_two_objectives_the_front_is_returned(campaigns: Campaigns) -> None:
         if not any(c <= a and d <= b and (c, d) != (a, b) for c, d in scores.values())
     }
     result = campaigns.platform.run(campaign_id)["envelope"]["result"]
-    assert {trial["number"] for trial in result["front"]} == front
+    told = {tuple(trial["values"]) for trial in result["front"]}
+    assert told == {tuple(scores[number]) for number in front}
