@@ -2,10 +2,10 @@
 
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -33,40 +33,45 @@ def own_database_url(database: Server) -> Iterator[str]:
     yield database.engine.url
 
 
-class Adversary(threading.Thread):
-    """Kills a random worker or coordinator every second or two, and starts it again; restarts each server once."""
+def over(campaigns: Campaigns, campaign_id: UUID) -> bool:
+    try:
+        return bool(campaigns.platform.run(campaign_id)["state"] != "waiting")
+    except SQLAlchemyError:
+        return False
 
-    def __init__(self, campaigns: Campaigns, servers: list[Server], seed: int) -> None:
-        super().__init__(daemon=True)
-        self._campaigns, self._servers = campaigns, servers
-        self._random = random.Random(seed)
-        self.over = threading.Event()
-        self.faults: Counter[str] = Counter()
 
-    def run(self) -> None:
-        began_s = time.monotonic()
-        restarts = [(8.0, self._servers[0]), (16.0, self._servers[1])]
-        while not self.over.wait(self._random.uniform(0.5, 1.5)):
-            if restarts and time.monotonic() - began_s > restarts[0][0]:
-                server = restarts.pop(0)[1]
-                server.kill()
-                server.start()
-                self.faults["server"] += 1
-            name = self._random.choice(["hpo-0", *(f"worker-{number}" for number in range(WORKERS))])
-            self._campaigns.platform.kill(name, signal.SIGKILL)
-            self.faults[name.partition("-")[0]] += 1
-            self._again(name)
+def torment(campaigns: Campaigns, campaign_id: UUID, servers: list[Server], seed: int) -> Counter[str]:
+    """Kill a random worker or coordinator every second or so and start it again, and restart each server once, until
+    the campaign has ended. Returns how often what was hit."""
+    dice, began_s, faults = random.Random(seed), time.monotonic(), Counter[str]()
+    names = ["hpo-0", *(f"worker-{number}" for number in range(WORKERS))]
+    while not over(campaigns, campaign_id):
+        assert time.monotonic() - began_s < 330, "the campaign does not end"
+        time.sleep(dice.uniform(0.2, 1.0))  # the rhythm of the faults
+        if faults["server"] < len(servers) and time.monotonic() - began_s > 8 * (faults["server"] + 1):
+            server = servers[faults["server"]]
+            server.stop()
+            server.start()
+            faults["server"] += 1
+        name = dice.choice(names)
+        campaigns.platform.kill(name, signal.SIGKILL)
+        faults[name.partition("-")[0]] += 1
+        again(campaigns, name)
+    return faults
 
-    def _again(self, name: str) -> None:
-        while not self.over.is_set():
-            try:
-                if name.startswith("hpo"):
-                    self._campaigns.start_coordinator(name)
-                else:
-                    self._campaigns.start_worker(name, 1)
-                return
-            except (SQLAlchemyError, AssertionError):
-                time.sleep(0.2)  # the database is on its way; there is no event to wait for
+
+def again(campaigns: Campaigns, name: str) -> None:
+    def started() -> bool:
+        try:
+            if name.startswith("hpo"):
+                campaigns.start_coordinator(name)
+            else:
+                campaigns.start_worker(name, 1)
+        except (SQLAlchemyError, AssertionError):
+            return False  # the database is on its way
+        return True
+
+    until(started, 60, f"{name} does not start again")
 
 
 @pytest.mark.timeout(400)
@@ -83,23 +88,9 @@ def test_five_hundred_trials_end_once_each_whatever_dies(
     campaign_id = campaigns.submit(
         base={"sleep_s": 0.25, "steps": 2}, budget={"trials": TRIALS}, max_parallel=WORKERS, retries=10
     )
-    adversary = Adversary(campaigns, [broker, database], seed=20261124)
-    adversary.start()
-
-    def over() -> bool:
-        try:
-            return bool(platform.run(campaign_id)["state"] != "waiting")
-        except SQLAlchemyError:
-            return False
-
-    try:
-        until(over, 330, "the campaign does not end")
-    finally:
-        adversary.over.set()
-        adversary.join(60)
-    platform.engine.dispose()  # its connections are those of before the restart
-    assert adversary.faults["server"] == 2
-    assert min(adversary.faults["hpo"], adversary.faults["worker"]) >= 2, adversary.faults
+    faults = torment(campaigns, campaign_id, [broker, database], seed=20261124)
+    assert faults["server"] == 2
+    assert min(faults["hpo"], faults["worker"]) >= 2, faults
     parent = platform.run(campaign_id)
     assert parent["state"] == "succeeded", parent["envelope"]
     trials = campaigns.trials(campaign_id)
@@ -118,4 +109,4 @@ def test_five_hundred_trials_end_once_each_whatever_dies(
     for _ in range(10):
         campaigns.advance(campaign_id)
     assert campaigns.row(campaign_id) == before
-    print(f"faults {dict(adversary.faults)}, {len(runs)} runs")  # noqa: T201 - the figure for whoever looks
+    print(f"faults {dict(faults)}, {len(runs)} runs")  # noqa: T201 - the figure for whoever looks
