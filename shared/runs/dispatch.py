@@ -57,8 +57,12 @@ class Dispatcher:
             return True
         _run, _seq, state, pool = parts
         if state == RunState.QUEUED:
+            self._left |= pool in self._full  # it waits for the next slot
             return pool not in self._full
-        return self._left and state not in _NO_NEWS
+        if state not in _NO_NEWS:
+            self._full.discard(pool)  # a slot is free for what is queued next
+            return self._left
+        return False
 
     def once(self) -> int:
         """Send what the pools have room for. Returns how many messages went out."""

@@ -28,6 +28,30 @@ class Began(View):
     began_ns: int
 
 
+class TrialSpec(Spec):
+    """A point, and how long it takes."""
+
+    sleep_s: float = 0.25
+    a: float = 0.0
+    b: float = 0.0
+    c: float = 0.0
+    d: float = 0.0
+    e: float = 0.0
+    f: float = 0.0
+
+
+class Tried(View):
+    """The value at the point."""
+
+    value: float
+
+
+def trial(spec: TrialSpec, _reporter: Reporter, _artifacts: RunArtifacts) -> Tried:
+    """A pause."""
+    time.sleep(spec.sleep_s)
+    return Tried(value=sum(x * x for x in (spec.a, spec.b, spec.c, spec.d, spec.e, spec.f)))
+
+
 def noop(_spec: NoopSpec, _reporter: Reporter, _artifacts: RunArtifacts) -> Began:
     """Nothing."""
     return Began(began_ns=time.monotonic_ns())
@@ -53,5 +77,9 @@ def tell(spec: TellSpec, reporter: Reporter, _artifacts: RunArtifacts) -> Began:
 
 KINDS["test.noop"] = Kind("test.noop", NoopSpec, "bench", 300, 310)
 KINDS["test.tell"] = Kind("test.tell", TellSpec, "bench", 300, 310)
+for _kind in ("test.trial", "test.trial.supervised"):
+    KINDS[_kind] = Kind(_kind, TrialSpec, "bench", 300, 310)
+run_task("test.trial", f"{__name__}:trial", mode="inline")
+run_task("test.trial.supervised", f"{__name__}:trial", mode="supervised")
 run_task("test.noop", f"{__name__}:noop", mode="inline")
 run_task("test.tell", f"{__name__}:tell", mode="inline")

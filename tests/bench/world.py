@@ -51,6 +51,8 @@ class Size:
     listed: int = 100_000
     dispatched: int = 1000
     boots: int = 1
+    trials: int = 160
+    histories: tuple[int, ...] = (10, 100, 1000)
 
 
 QUICK = Size(
@@ -63,6 +65,8 @@ QUICK = Size(
     reporting=5,
     listed=200,
     dispatched=30,
+    trials=8,
+    histories=(10, 100, 1000),
 )
 
 

@@ -1,5 +1,6 @@
 """All benchmarks, in the order in which they run."""
 
+from tests.bench.benchmarks.campaign import CAMPAIGN, HISTORY
 from tests.bench.benchmarks.dispatch import DISPATCH
 from tests.bench.benchmarks.listing import LISTING
 from tests.bench.benchmarks.path import PATH
@@ -10,4 +11,4 @@ from tests.bench.benchmarks.sse import SSE
 from tests.bench.benchmarks.start import START
 from tests.bench.benchmarks.submit import SUBMIT
 
-ALL = [PATH, START, PROGRESS, REPORTING, SUBMIT, DISPATCH, SSE, RECOVERY, LISTING]
+ALL = [PATH, START, PROGRESS, REPORTING, SUBMIT, DISPATCH, SSE, RECOVERY, LISTING, CAMPAIGN, HISTORY]
