@@ -69,7 +69,7 @@ def start(
         row.queue_full = True
         return False
     except UserError as error:
-        study.fail(number)
+        study.tell(number, TrialState.FAILED)
         words = f"{error.message} {error.remedy or ''}".strip()
         row.ended += 1
         row.failures += 1

@@ -49,7 +49,7 @@ def _judge_one(session: Session, row: CampaignRow, study: CampaignStudy, trial: 
         rung = next_rung(study.spec.pruner, step)
     state = TrialState.RUNNING
     if pruned:
-        study.prune(trial.number)
+        study.tell(trial.number, TrialState.PRUNED)
         state, rung = TrialState.PRUNING, None
         request_cancel(session, trial.run_id)
     attrs = study.trial_attrs(trial.number)

@@ -24,8 +24,8 @@ _READ = text(
     SELECT runs.project_id, runs.created_by, runs.spec, runs.spec_version, runs.labels, runs.priority, runs.attempt,
         runs.traceparent, runs.cancel_requested_at, runs.pause_requested_at,
         extract(epoch FROM now() - runs.created_at) AS age_s,
-        name, campaigns.pool, sampler, stopping, max_parallel, budget, study_attrs, asked, carried, ended, failures, front,
-        improved_at, gpu_s, cost, revision, reason, active_s, active_since, look_at, winner_run_id, score_run_id,
+        name, campaigns.pool, sampler, stopping, max_parallel, budget, study_attrs, asked, carried, ended, failures,
+        front, improved_at, gpu_s, cost, revision, reason, active_s, active_since, look_at, winner_run_id, score_run_id,
         extract(epoch FROM now() - campaigns.active_since) AS since_s, now() AS now
     FROM campaigns JOIN runs ON runs.id = campaigns.id WHERE campaigns.id = :id
     """

@@ -5,10 +5,15 @@ on the rows alone, not on what this process has asked before. DECISIONS.md says 
 """
 
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from shared.contracts.campaigns import CampaignSpec, Pruner, Sampler
 
@@ -18,18 +23,45 @@ def seed_of(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def make_sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSampler:
-    """The sampler that is asked for trial `number`."""
+class _KnownSpace(samplers.BaseSampler):
+    """For a space without conditions: it is known, and need not be found again in all trials at each question."""
+
+    known: Mapping[str, BaseDistribution] = MappingProxyType({})
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """What is sampled together."""
+        return dict(self.known) or super().infer_relative_search_space(study, trial)  # type: ignore[safe-super]
+
+
+class _Tpe(_KnownSpace, samplers.TPESampler):
+    pass
+
+
+class _Gp(_KnownSpace, samplers.GPSampler):
+    pass
+
+
+class _CmaEs(_KnownSpace, samplers.CmaEsSampler):
+    pass
+
+
+def make_sampler(
+    spec: CampaignSpec, used: Sampler, number: int, known: dict[str, BaseDistribution]
+) -> samplers.BaseSampler:
+    """The sampler that is asked for trial `number`; `known` is the space where nothing of it depends on anything."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's version is pinned
-        return _sampler(spec, used, number)
+        made = _sampler(spec, used, number)
+    if isinstance(made, _KnownSpace):
+        made.known = known
+    return made
 
 
 def _sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSampler:
     seed = seed_of(spec.seed, number)
     match used.type:
         case "tpe":
-            return samplers.TPESampler(
+            return _Tpe(
                 n_startup_trials=used.startup_trials or max(10, 2 * spec.max_parallel),
                 multivariate=True,
                 group=any(parameter.when or parameter.type == "list" for parameter in spec.space.values()),
@@ -37,13 +69,13 @@ def _sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSam
                 seed=seed,
             )
         case "gp":
-            return samplers.GPSampler(
+            return _Gp(
                 n_startup_trials=used.startup_trials,
                 independent_sampler=samplers.RandomSampler(seed),
                 seed=seed,
             )
         case "cmaes":
-            return samplers.CmaEsSampler(
+            return _CmaEs(
                 popsize=used.population,
                 independent_sampler=samplers.RandomSampler(seed),
                 seed=seed,

@@ -54,6 +54,9 @@ class CampaignStudy:
         self.spec = spec
         self.parameters = flat(spec.space)
         self._distributions = {parameter.name: distribution(parameter.leaf) for parameter in self.parameters}
+        tied = any(parameter.leaf.when for parameter in self.parameters)
+        several = {name: ours for name, ours in sorted(self._distributions.items()) if not ours.single()}
+        self._known = {} if tied else several
         self._used = used
         self._revision = -1
         self._storage = InMemoryStorage()
@@ -61,7 +64,7 @@ class CampaignStudy:
             storage=self._storage,
             study_name=_NAME,
             directions=[objective.goal for objective in spec.objectives],
-            sampler=make_sampler(spec, used, 0),
+            sampler=make_sampler(spec, used, 0, {}),
             pruner=make_pruner(spec.pruner),
         )
         self._id = self._study._study_id
@@ -103,7 +106,7 @@ class CampaignStudy:
             self._study.enqueue_trial(encoded(fixed))
         waiting = self._storage.get_all_trials(self._id, deepcopy=False, states=(Theirs.WAITING,))
         number = waiting[0].number if waiting else self.size
-        self._study.sampler = make_sampler(self.spec, self._used, number)
+        self._study.sampler = make_sampler(self.spec, self._used, number, self._known)
         trial = self._study.ask()
         point: Point = {}
         for parameter in self.parameters:
@@ -138,20 +141,6 @@ class CampaignStudy:
         self._storage.set_trial_intermediate_value(trial_id, step, value)
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
 
-    def complete(self, number: int, scores: Sequence[float], violations: Sequence[float]) -> None:
-        """Tell the values of a trial that has ended well."""
-        for name, violation in _constraints(violations).items():
-            self._storage.set_trial_system_attr(self._trial_id(number), name, violation)
-        self._tell(number, Theirs.COMPLETE, scores)
-
-    def prune(self, number: int) -> None:
-        """Tell that a trial was pruned; Optuna takes the last value reported as its own."""
-        self._tell(number, Theirs.PRUNED, None)
-
-    def fail(self, number: int) -> None:
-        """Tell that a trial has no value."""
-        self._tell(number, Theirs.FAIL, None)
-
     def regret_bound(self) -> float:
         """An upper bound of what could still be gained over the best trial (Ishibashi et al., AISTATS 2023)."""
         trials = self._storage.get_all_trials(self._id, deepcopy=False, states=(Theirs.COMPLETE,))
@@ -160,9 +149,14 @@ class CampaignStudy:
             evaluator = RegretBoundEvaluator()
         return float(evaluator.evaluate(trials, self._study.direction))
 
-    def _tell(self, number: int, state: Theirs, scores: Sequence[float] | None) -> None:
-        self._study.sampler = make_sampler(self.spec, self._used, number)
-        self._study.tell(number, values=scores, state=state)
+    def tell(
+        self, number: int, state: TrialState, scores: Sequence[float] | None = None, violations: Sequence[float] = ()
+    ) -> None:
+        """Tell how a running trial has ended; Optuna takes the last value reported for that of a pruned one."""
+        for name, violation in _constraints(violations).items():
+            self._storage.set_trial_system_attr(self._trial_id(number), name, violation)
+        self._study.sampler = make_sampler(self.spec, self._used, number, self._known)
+        self._study.tell(number, values=scores, state=_THEIRS[state])
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

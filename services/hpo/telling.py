@@ -61,7 +61,7 @@ def _tell_end(session: Session, row: CampaignRow, study: CampaignStudy, trial: A
     elif trial.run_state == RunState.SUCCEEDED:
         _tell_result(session, row, study, trial)
     else:
-        study.fail(number)
+        study.tell(number, TrialState.FAILED)
         cancelled = trial.run_state == RunState.CANCELLED
         row.failures += int(not cancelled)
         state = TrialState.CANCELLED if cancelled else TrialState.FAILED
@@ -74,11 +74,11 @@ def _tell_result(session: Session, row: CampaignRow, study: CampaignStudy, trial
     try:
         scores, violations = measured(spec.objectives, spec.constraints, trial.envelope.get("result") or {})
     except ValueError as error:
-        study.fail(number)
+        study.tell(number, TrialState.FAILED)
         row.failures += 1
         _write(session, row, study, trial, TrialState.FAILED, error=str(error)[:500])
         return
-    study.complete(number, scores, violations)
+    study.tell(number, TrialState.COMPLETE, scores, violations)
     row.failures = 0
     _write(session, row, study, trial, TrialState.COMPLETE, scores=scores, violations=violations)
     front = joined(spec.objectives, row.front, number, scores) if is_allowed(violations) else None

@@ -36,13 +36,13 @@ class Campaigns:
 
     def start_worker(self, name: str, slots: int, **environment: str) -> None:
         """One worker for trials."""
-        self.platform.start_worker(name, FAULTLINE_WORKER_SLOTS=str(slots), **environment)
+        self.platform.start_worker(name, "tests.support.worker", FAULTLINE_WORKER_SLOTS=str(slots), **environment)  # type: ignore[arg-type]
 
     def start_coordinator(self, name: str) -> None:
         """One coordinator."""
         self.platform.start_worker(name, "tests.support.hpo_worker", FAULTLINE_WORKER_POOLS='["analysis"]')
 
-    def submit(self, pool: str | None = None, **fields: Any) -> UUID:
+    def submit(self, *, pool: Any = None, **fields: Any) -> UUID:
         """Begin a campaign over `test.seek`."""
         request = CampaignRequest.model_validate({"spec": campaign(**fields), "pool": pool})
         with transaction(self.platform.engine) as session:

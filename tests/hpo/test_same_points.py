@@ -56,7 +56,7 @@ def points(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_study_that_is_read_anew_at_each_step_asks_the_same_points(campaigns: Campaigns, case: str) -> None:
-    fields = {"budget": {"trials": 24}, "max_parallel": 3} | CASES[case]
+    fields: dict[str, Any] = {"budget": {"trials": 24}, "max_parallel": 3} | CASES[case]
     warm = campaigns.drive(campaigns.submit(name="warm", **fields))
     cold = campaigns.drive(campaigns.submit(name="cold", **fields), coordinator._WARM.clear)
     assert points(cold) == points(warm)
@@ -68,7 +68,7 @@ def test_a_study_that_is_read_anew_at_each_step_asks_the_same_points(campaigns: 
 def test_two_coordinators_that_take_turns_ask_the_same_points(
     campaigns: Campaigns, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = {"budget": {"trials": 24}, "max_parallel": 3} | CASES[case]
+    fields: dict[str, Any] = {"budget": {"trials": 24}, "max_parallel": 3} | CASES[case]
     one = campaigns.drive(campaigns.submit(name="one", **fields))
     memories = [type(coordinator._WARM)(), type(coordinator._WARM)()]
 
@@ -111,7 +111,11 @@ def test_pruning_is_the_same_for_a_study_that_is_read_anew(campaigns: Campaigns,
 def test_a_coordinator_that_dies_at_any_statement_of_a_step_changes_nothing_of_what_is_asked(
     campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = {"budget": {"trials": 9}, "max_parallel": 3, "sampler": {"type": "tpe", "startup_trials": 3}}
+    fields: dict[str, Any] = {
+        "budget": {"trials": 9},
+        "max_parallel": 3,
+        "sampler": {"type": "tpe", "startup_trials": 3},
+    }
     undisturbed = campaigns.drive(campaigns.submit(name="undisturbed", **fields))
     campaign_id = campaigns.submit(name="disturbed", **fields)
     deaths = 0

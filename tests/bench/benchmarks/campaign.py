@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from sqlalchemy import text
 
 from services.hpo import rows
@@ -115,7 +115,7 @@ def _study(count: int, sampler: str) -> optuna.Study:
         made = optuna.samplers.RandomSampler(7)
     study = optuna.create_study(sampler=made)
     dice = random.Random(7)
-    ranges = {name: FloatDistribution(-5.0, 5.0) for name in _SPACE}
+    ranges: dict[str, BaseDistribution] = {name: FloatDistribution(-5.0, 5.0) for name in _SPACE}
     for _ in range(count):
         params = {name: dice.uniform(-5, 5) for name in _SPACE}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=ranges, value=dice.random()))
@@ -156,7 +156,7 @@ def _ask_and_tell(platform: Platform, campaign: UUID, study: CampaignStudy) -> f
         study.catch_up(session, campaign, row.revision, row.study_attrs)
         number, point = study.ask()
         rows.started(session, row, number, TrialState.RUNNING, "sampler", point, study.trial_attrs(number))
-        study.complete(number, [float(number % 3)], [])
+        study.tell(number, TrialState.COMPLETE, [float(number % 3)])
         attrs = study.trial_attrs(number)
         rows.told(session, row, number, TrialState.COMPLETE, attrs, ended=True, scores=[float(number % 3)])
         rows.write(session, row, study.attrs, None)
