@@ -71,7 +71,7 @@ def test_a_pool_shows_what_it_has_and_what_waits(client: TestClient, platform: P
     with transaction(platform.engine) as session:
         sync.claim(session, running, 1, "w", 30)
     pools = {pool["name"]: pool for pool in client.get("/v1/pools").json()["items"]}
-    assert set(pools) == {"test", "generation", "training-cpu", "analysis"}
+    assert set(pools) == {"test", "generation", "training-cpu", "analysis", "hpo"}
     pool = pools["test"]
     assert (pool["slots"], pool["busy"], pool["ended_last_hour"], pool["paused"]) == (3, 1, 1, False)
     assert pool["states"] == {"queued": 1, "running": 1}

@@ -40,7 +40,7 @@ class Campaigns:
 
     def start_coordinator(self, name: str) -> None:
         """One coordinator."""
-        self.platform.start_worker(name, "tests.support.hpo_worker", FAULTLINE_WORKER_POOLS='["analysis"]')
+        self.platform.start_worker(name, "tests.support.hpo_worker", FAULTLINE_WORKER_POOLS='["hpo"]')
 
     def submit(self, *, pool: Any = None, **fields: Any) -> UUID:
         """Begin a campaign over `test.seek`."""

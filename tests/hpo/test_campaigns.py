@@ -253,7 +253,7 @@ def test_a_time_budget_ends_a_campaign_that_nobody_touches(campaigns: Campaigns)
 
 
 def test_a_cost_budget_counts_the_hours_that_trials_held_a_slot(make_platform: MakePlatform) -> None:
-    pools = [{"name": "test", "lead": 1, "price_per_hour": 3600.0}, {"name": "analysis"}]
+    pools = [{"name": "test", "lead": 1, "price_per_hour": 3600.0}, {"name": "hpo"}]
     campaigns = Campaigns(make_platform(FAULTLINE_POOLS=json.dumps(pools)))
     campaigns.start(slots=1)
     campaign_id = campaigns.submit(base={"sleep_s": 0.5}, budget={"cost": 1.4}, max_parallel=1)

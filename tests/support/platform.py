@@ -213,6 +213,7 @@ FAST = {
             {"name": "generation"},
             {"name": "training-cpu", "lead": 0},
             {"name": "analysis"},
+            {"name": "hpo"},
         ]
     ),
 }
