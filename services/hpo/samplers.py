@@ -37,6 +37,10 @@ class _Tpe(_KnownSpace, samplers.TPESampler):
     pass
 
 
+class _Qmc(_KnownSpace, samplers.QMCSampler):
+    pass
+
+
 class _Gp(_KnownSpace, samplers.GPSampler):
     pass
 
@@ -81,7 +85,7 @@ def _sampler(spec: CampaignSpec, used: Sampler, number: int) -> samplers.BaseSam
                 seed=seed,
             )
         case "qmc":
-            return samplers.QMCSampler(
+            return _Qmc(
                 scramble=True,
                 seed=spec.seed,  # of the one sequence that all trials share
                 independent_sampler=samplers.RandomSampler(seed),

@@ -51,7 +51,7 @@ class Size:
     listed: int = 100_000
     dispatched: int = 1000
     boots: int = 1
-    trials: int = 160
+    trials: int = 320
     histories: tuple[int, ...] = (10, 100, 1000)
 
 

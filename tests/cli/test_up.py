@@ -60,7 +60,11 @@ def test_up_starts_everything_and_down_leaves_nothing(tmp_path: Path, environmen
     credentials = json.loads(Path(stack["credentials"]).read_text())
     headers = {"Authorization": f"Bearer {credentials['api_key']}"}
     workers = httpx.get(f"{credentials['url']}/v1/workers", headers=headers).raise_for_status().json()
-    assert {worker["name"] for worker in workers["items"] if worker["alive"]} == {"generation-local", "training-local"}
+    assert {worker["name"] for worker in workers["items"] if worker["alive"]} == {
+        "generation-local",
+        "training-local",
+        "hpo-local",
+    }
 
     api = next(part["pid"] for part in stack["parts"] if part["name"] == "api")
     os.kill(api, signal.SIGKILL)

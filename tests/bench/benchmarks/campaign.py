@@ -24,6 +24,10 @@ from tests.support.platform import Platform, until
 SLOTS, TRIAL_S = 8, 0.25
 _SPACE = {name: {"type": "float", "low": -5.0, "high": 5.0} for name in "abcdef"}
 _ASKED = 20
+_TOOK = """
+    SELECT extract(epoch FROM max(runs.finished_at) - min(parent.created_at)) AS seconds
+    FROM runs JOIN runs AS parent ON parent.id = runs.parent_id WHERE parent.id = :id
+"""
 _HISTORY = text(
     """
     INSERT INTO trials (campaign_id, number, state, origin, params, scores, revision, finished_at)
@@ -60,11 +64,11 @@ def _begin(platform: Platform, request: CampaignRequest) -> UUID:
 
 def _campaign(platform: Platform, kind: str, trials: int) -> Sample:
     """Efficiency: the ideal time over that from the submit to the end of the last trial."""
-    began_s = time.monotonic()
     campaign = _begin(platform, spec(f"c{time.monotonic_ns()}", kind, trials))
     ended = "SELECT 1 FROM runs WHERE id = :id AND state = 'succeeded'"
     until(lambda: platform.rows(ended, id=campaign), 120, "the campaign does not end")
-    return {"efficiency": trials * TRIAL_S / SLOTS / (time.monotonic() - began_s)}
+    (took,) = platform.rows(_TOOK, id=campaign)
+    return {"efficiency": trials * TRIAL_S / SLOTS / float(took["seconds"])}
 
 
 def _rdb(world: World, trials: int) -> Sample:
@@ -101,7 +105,7 @@ def _prepare(world: World, size: Size) -> Iterator[Mapping[str, Variant]]:
         yield {
             "faultline": lambda: _campaign(platform, "test.trial", size.trials),
             "supervised trials": lambda: _campaign(platform, "test.trial.supervised", size.trials),
-            "RDBStorage": lambda: _rdb(world, size.trials),
+            "RDBStorage": lambda: _rdb(world, size.trials // 2),
         }
 
 
