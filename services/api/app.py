@@ -12,6 +12,7 @@ from services.api import (
     actions,
     audit_log,
     batches,
+    campaigns,
     deleting,
     diagnostics,
     entities,
@@ -78,6 +79,7 @@ MODULES = (
     audit_log,
     workers,
     schedules,
+    campaigns,
 )
 
 

@@ -12,11 +12,13 @@ from services.api.deps import EditorDep, IdempotencyKey, PartsDep
 from services.api.submissions import checked
 from services.api.views import find_run, run_views
 from shared.contracts.batches import BATCH, Policy
+from shared.contracts.campaigns import CAMPAIGN
 from shared.contracts.kinds import kind_named
 from shared.contracts.lifecycle import CloneRequest, RetryRequest, merged
 from shared.contracts.views import RunView
 from shared.db.models import Run
 from shared.db.session import transaction
+from shared.errors import Conflict
 from shared.runs.again import batch_requests, old_spec, retry
 from shared.runs.batch import submit_batch
 from shared.runs.cancel import request_cancel
@@ -99,6 +101,8 @@ def clone_run(body: CloneRequest, change: ChangeDep, key: IdempotencyKey = None)
 
 def _clone(session: Session, change: Change, old: Run, body: CloneRequest, key: str | None) -> UUID:
     settings, caller = change.parts.settings, change.identity
+    if old.kind == CAMPAIGN:
+        raise Conflict("A campaign is not cloned.", remedy="Fork it: the new one knows what this one has tried.")
     if old.kind != BATCH:
         asked = Request(old.kind, old_spec(old), old.pool, old.priority, old.labels, key)
         return submit(session, settings, caller, _edited(asked, body))

@@ -29,6 +29,7 @@ _TAGS = {
     "pools": "Where runs wait and work.",
     "workers": "Who works here, and who is to stop.",
     "schedules": "Runs that are submitted again and again.",
+    "campaigns": "Searches over the fields of a spec, by many runs.",
     "system": "Who am I, is this server well.",
 }
 #: Examples for fields whose type alone says too little, by name; a field's own `examples` go first.
@@ -67,6 +68,19 @@ _MODELS: dict[str, Any] = {
         "spec": {"name": "synthetic", "units_per_fault": 2, "records_per_unit": 3},
         "labels": {"team": "drives"},
     },
+    "CampaignRequest": {
+        "spec": {
+            "name": "rate-and-width",
+            "base": {"dataset_id": _ID, "recipe": {"type": "cnn1d"}},
+            "space": {
+                "recipe.learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "log": True},
+                "recipe.width": {"type": "int", "low": 8, "high": 32, "step": 8},
+            },
+            "budget": {"trials": 50},
+        },
+    },
+    "EnqueueRequest": {"params": {"recipe.learning_rate": 0.001}},
+    "ForkRequest": {"name": "rate-and-width-2", "changes": {"budget": {"trials": 100}}},
 }
 _WORDS = {
     400: "The request cannot be read.",

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from services.api.deps import PartsDep, SessionDep, ViewerDep
 from services.api.search import PagingDep, RunFilterDep, find_runs
-from services.api.views import find_run, run_view, run_views
+from services.api.views import find_run, is_parent, run_view, run_views
 from shared.contracts.pools import WaitView
 from shared.contracts.states import TERMINAL
 from shared.contracts.views import ArtifactView, LogLine, MetricPoint, Page, RunView
@@ -34,7 +34,7 @@ def list_runs(session: SessionDep, identity: ViewerDep, wanted: RunFilterDep, pa
 def show_run(run_id: UUID, session: SessionDep, parts: PartsDep, identity: ViewerDep) -> RunView:
     """One run, and why it waits if it does."""
     run = find_run(session, identity.project_id, run_id)
-    children = count_children(session, [run_id])[run_id] if run.policy is not None else None
+    children = count_children(session, [run_id])[run_id] if is_parent(run) else None
     return run_view(run, wait_sentence(session, parts.settings, run), children)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from shared.contracts.campaigns import CAMPAIGN
 from shared.contracts.envelope import Envelope
 from shared.contracts.states import RunState
 from shared.contracts.views import ChildCounts, Page, Progress, RunView
@@ -54,9 +55,14 @@ def run_view(run: Run | Row[Any], wait_reason: str | None = None, children: Chil
     )
 
 
+def is_parent(run: Run) -> bool:
+    """Whether it waits on runs of its own: a batch or a campaign."""
+    return run.policy is not None or run.kind == CAMPAIGN
+
+
 def run_views(session: Session, runs: Sequence[Run]) -> list[RunView]:
     """Several runs, with the counts of those that are parents."""
-    counts = count_children(session, [run.id for run in runs if run.policy is not None])
+    counts = count_children(session, [run.id for run in runs if is_parent(run)])
     return [run_view(run, children=counts.get(run.id)) for run in runs]
 
 

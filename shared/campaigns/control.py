@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -141,7 +142,13 @@ def fork(
         raise UserError(f"changes.{unknown[0]}: it cannot be replaced.", remedy="Name fields of the campaign's spec.")
     before = spec_of(run).model_dump(mode="json") | {"budget": campaign.budget, "max_parallel": campaign.max_parallel}
     earlier = [*before["warm_start"], str(campaign.id)]
-    spec = CampaignSpec.model_validate({**before, "warm_start": earlier, **wanted.changes, "name": wanted.name})
+    try:
+        spec = CampaignSpec.model_validate({**before, "warm_start": earlier, **wanted.changes, "name": wanted.name})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        words = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"changes.{place}: {words}.", remedy="Correct this field and fork again.") from error
     kind_named(spec.kind)
     request = CampaignRequest(spec=spec, pool=campaign.pool, priority=run.priority, labels=run.labels)
     return submit_campaign(session, settings, caller, request, key)

@@ -35,7 +35,12 @@ _PAGE = text(
     """  # noqa: S608 - constants
 )
 _CHANGED = text(
-    f"SELECT {_COLUMNS} FROM trials WHERE campaign_id = :id AND revision > :revision ORDER BY revision, number LIMIT :limit"  # noqa: S608, E501
+    f"""
+    SELECT {_COLUMNS} FROM trials
+    WHERE campaign_id = :id AND (revision, number) > (:revision, :number)
+        AND (CAST(:states AS text[]) IS NULL OR state = ANY(:states))
+    ORDER BY revision, number LIMIT :limit
+    """  # noqa: S608 - constants
 )
 _NAMED = text(f"SELECT {_COLUMNS} FROM trials WHERE campaign_id = :id AND number = ANY(:numbers)")  # noqa: S608
 
@@ -78,10 +83,13 @@ def trials(
     return [trial_view(row) for row in session.execute(_PAGE, values)]
 
 
-def changed_trials(session: Session, campaign_id: UUID, revision: int, limit: int) -> list[TrialView]:
-    """Trials that changed after a revision of the campaign, in the order of their changes."""
-    values = {"id": campaign_id, "revision": revision, "limit": limit}
-    return [trial_view(row) for row in session.execute(_CHANGED, values)]
+def changed_trials(
+    session: Session, campaign_id: UUID, after: tuple[int, int], *, states: Sequence[str] | None, limit: int
+) -> list[TrialView]:
+    """Trials in the order of their changes, those behind a revision of the campaign and a number of a trial."""
+    values = {"id": campaign_id, "revision": after[0], "number": after[1], "limit": limit}
+    rows = session.execute(_CHANGED, values | {"states": list(states) if states else None})
+    return [trial_view(row) for row in rows]
 
 
 def best_trials(session: Session, campaign_id: UUID, front: Sequence[list[Any]]) -> list[BestTrial]:

@@ -158,6 +158,12 @@ class World:
         assert made.status_code == 201, made.text
         return self._mark(made.json()["id"])
 
+    def campaign(self) -> str:
+        """A campaign that nobody moves on."""
+        made = self.client.post("/v1/campaigns", json=_search(self))
+        assert made.status_code == 202, made.text
+        return self._mark(made.json()["id"])
+
     def name(self) -> str:
         """What a pool and a worker are called."""
         change(
@@ -199,6 +205,7 @@ FILL: dict[str, Callable[[World], str]] = {
     "signature": World.signature,
     "session_id": World.session,
     "schedule": World.schedule,
+    "campaign": World.campaign,
     "name": World.name,
 }
 #: ids that name nothing
@@ -222,6 +229,14 @@ def _nightly(world: World) -> dict[str, Any]:
     spec["name"] += "-{time}"
     name = f"s-{uuid4().hex[:8]}"
     return {"name": name, "cron": "30 2 * * *", "kind": "dataset.generate", "spec": spec}
+
+
+def _search(world: World) -> dict[str, Any]:
+    base = world.generate()
+    spec = {"name": base.pop("name"), "kind": "dataset.generate", "base": base, "objectives": [{"result": "records"}]}
+    del base["units_per_fault"]
+    space = {"units_per_fault": {"type": "int", "low": 1, "high": 9}}
+    return {"spec": {**spec, "space": space, "budget": {"trials": 9}}}
 
 
 def _ended(table: str, parameter: str) -> str:
@@ -254,6 +269,10 @@ EXAMPLES: dict[str, Example] = {
     "DELETE /v1/models/{model}": Example(before=_ended("models", "model")),
     "POST /v1/schedules": Example(lambda world: {"json": _nightly(world)}),
     "PATCH /v1/schedules/{schedule}": Example(lambda _: {"json": {"enabled": False}}),
+    "POST /v1/campaigns": Example(lambda world: {"json": _search(world)}),
+    "PATCH /v1/campaigns/{campaign}": Example(lambda _: {"json": {"max_parallel": 2}}),
+    "POST /v1/campaigns/{campaign}/fork": Example(lambda world: {"json": {"name": world.generate()["name"]}}),
+    "POST /v1/campaigns/{campaign}/trials": Example(lambda _: {"json": {"params": {"units_per_fault": 3}}}),
     "POST /v1/projects": Example(lambda _: {"json": {"name": f"p-{uuid4().hex[:8]}"}}),
     "PATCH /v1/projects/{project}": Example(lambda _: {"json": {"share": 2}}),
     "POST /v1/principals": Example(lambda _: {"json": {"kind": "service", "name": f"s-{uuid4().hex[:8]}"}}),
@@ -277,6 +296,8 @@ SAME_TWICE = CHANGES_NOTHING | {
     "POST /v1/runs/{run_id}/cancel",
     "POST /v1/runs/{run_id}/pause",
     "POST /v1/runs/{run_id}/resume",
+    "POST /v1/campaigns/{campaign}/pause",
+    "POST /v1/campaigns/{campaign}/resume",
     "POST /v1/pools/{name}/pause",
     "POST /v1/pools/{name}/resume",
     "POST /v1/workers/{name}/drain",
