@@ -184,7 +184,7 @@ def test_nobody_sees_the_campaign_of_another_project(client: TestClient) -> None
     assert (forked.status_code, "warm_start" in forked.json()["detail"]) == (404, True)
 
 
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "kind": "model.train",
     "base": {"dataset_id": str(uuid4()), "recipe": {"type": "cnn1d"}},
     "objectives": [{"result": "validation_accuracy"}],
