@@ -42,6 +42,10 @@ def _schedules(client: Client) -> list[Known]:
     return [(one.name, f"{one.kind} at {one.cron}") for one in client.schedules(_NEWEST)]
 
 
+def _campaigns(client: Client) -> list[Known]:
+    return [(one.name, f"{one.spec.kind} {one.state.value}") for one in client.campaigns(_NEWEST)]
+
+
 def _projects(client: Client) -> list[Known]:
     return [(project.name, project.role.value if project.role else "") for project in client.projects(_NEWEST)]
 
@@ -62,6 +66,7 @@ _LISTERS: dict[str, Callable[[Client], list[Known]]] = {
     "WORKER": _workers,
     "POOL": _pools,
     "SCHEDULE": _schedules,
+    "CAMPAIGN": _campaigns,
     "PROJECT": _projects,
     "PRINCIPAL": _principals,
     "WHICH": _keys,

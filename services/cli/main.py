@@ -27,6 +27,7 @@ class Root(LazyGroup):
         "models": Lazy("services.cli.commands.models:app", "List, show, link and delete models.", _DATA),
         "runs": Lazy("services.cli.commands.runs:app", "List, watch, steer runs; read logs, fetch files.", _RUNS),
         "batches": Lazy("services.cli.commands.batches:app", "Submit many runs as one.", _RUNS),
+        "campaigns": Lazy("services.cli.commands.campaigns:app", "Search settings of a spec by many runs.", _RUNS),
         "events": Lazy("services.cli.commands.events:events", "What happens in the project, as it happens.", _RUNS),
         "top": Lazy("services.cli.commands.top:top", "Watch pools, workers and runs live.", _RUNS),
         "pools": Lazy("services.cli.commands.pools:app", "How pools stand; pause and resume them.", _RUNS),

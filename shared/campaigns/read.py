@@ -122,6 +122,12 @@ def _view(session: Session, campaign: Campaign, run: Run, counts: TrialCounts) -
             "pool": campaign.pool,
             "max_parallel": campaign.max_parallel,
             "budget": Budget(**campaign.budget),
+            "used": {
+                "active_s": campaign.active_s,
+                "active_since": None if run.finished_at else campaign.active_since,
+                "gpu_hours": campaign.gpu_s / 3600,
+                "cost": campaign.cost,
+            },
             "counts": counts,
             "best": next((trial for trial in front if best is not None and trial.number == best[0]), None),
             "front": front if len(spec.objectives) > 1 else [],

@@ -326,6 +326,20 @@ class TrialCounts(View):
     carried: int = 0
 
 
+class Used(View):
+    """What a campaign has used of its budget, but for trials that still run."""
+
+    active_s: float = 0.0  #: on its clock when that was set going last, or stopped
+    active_since: datetime | None = None  #: it goes since then; None: it stands
+    gpu_hours: float = 0.0
+    cost: float = 0.0
+
+    def wall_s(self, now: datetime) -> float:
+        """Seconds on its clock."""
+        since = self.active_since
+        return self.active_s + (0.0 if since is None else max((now - since).total_seconds(), 0.0))
+
+
 class BestTrial(View):
     """The best allowed trial so far."""
 
@@ -348,6 +362,7 @@ class CampaignView(View):
     pool: str
     max_parallel: int
     budget: Budget
+    used: Used = Used()
     counts: TrialCounts
     best: BestTrial | None
     front: list[BestTrial] = Field(default_factory=list)  #: of several objectives

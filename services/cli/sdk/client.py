@@ -15,6 +15,7 @@ import httpx
 from services.cli.sdk.access import KeyCalls, ProjectCalls
 from services.cli.sdk.audit import AuditCalls
 from services.cli.sdk.batches import BatchCalls
+from services.cli.sdk.campaigns import CampaignCalls
 from services.cli.sdk.data import DataCalls, ModelCalls
 from services.cli.sdk.downloads import DownloadCalls
 from services.cli.sdk.lifecycle import LifecycleCalls
@@ -33,6 +34,7 @@ class Client(
     LifecycleCalls,
     BatchCalls,
     ScheduleCalls,
+    CampaignCalls,
     NewsCalls,
     UploadCalls,
     DataCalls,
