@@ -34,3 +34,11 @@ def find_run(client: Client, word: str) -> RunView:
 
 def _names(part: str, run_id: str) -> bool:
     return run_id.startswith(part) or run_id.endswith(part)
+
+
+def dataset_id(client: Client, word: str) -> str:
+    """The id of a dataset by its id or name. Raises `NotFound`."""
+    try:
+        return str(UUID(word))
+    except ValueError:
+        return str(client.dataset(word).id)

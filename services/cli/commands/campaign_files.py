@@ -103,7 +103,9 @@ def read_document(file: Path) -> dict[str, Any]:
     try:
         text = sys.stdin.read(MOST_BYTES + 1) if str(file) == "-" else _text(file)
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongArguments(f"{str(file)!r} cannot be read ({error}).", remedy="Name a file of YAML or JSON.") from error
+        raise WrongArguments(
+            f"{str(file)!r} cannot be read ({error}).", remedy="Name a file of YAML or JSON."
+        ) from error
     if len(text) > MOST_BYTES:
         raise WrongArguments(f"{str(file)!r} is larger than {MOST_BYTES >> 20} MiB.", remedy="Leave something out.")
     try:
@@ -113,7 +115,9 @@ def read_document(file: Path) -> dict[str, Any]:
             f"{str(file)!r}: {_why(error)}.", remedy="Correct it; `faultline campaigns example` shows the form."
         ) from error
     if not isinstance(document, dict):
-        raise WrongArguments(f"{str(file)!r} holds no campaign.", remedy="`faultline campaigns example` shows the form.")
+        raise WrongArguments(
+            f"{str(file)!r} holds no campaign.", remedy="`faultline campaigns example` shows the form."
+        )
     return document
 
 

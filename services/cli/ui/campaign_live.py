@@ -31,11 +31,6 @@ class Scene:
     lost: str = ""  #: why nothing newer is known
 
     @property
-    def revision(self) -> int:
-        """Up to which changes of trials are known."""
-        return max((trial.revision for trial in self.trials.values()), default=0)
-
-    @property
     def best(self) -> set[int]:
         """Numbers of the best trial, or of the front."""
         front = {trial.number for trial in self.campaign.front}

@@ -20,7 +20,7 @@ from shared.contracts.campaigns import ENDED, CampaignView, TrialView
 from shared.contracts.states import TERMINAL, RunState
 
 EVERY_S = 1.0
-_MOST_RUNNING = 200
+_MOST, _MOST_RUNNING = 1_000_000, 200
 
 
 def watch(session: Session, campaign: CampaignView) -> CampaignView:
@@ -47,20 +47,17 @@ def watch(session: Session, campaign: CampaignView) -> CampaignView:
 def _looks(session: Session, scene: Scene) -> Iterator[list[TrialView]]:
     """Look again and again until the end; what changed each time."""
     client, ref = session.client, str(scene.campaign.id)
+    known: int | None = None
     while True:
-        scene.campaign = client.campaign(ref)  # before its trials: of an end nothing is missed
-        changed = client.changed_trials(ref, scene.revision) if scene.trials else _all(session, scene)
+        scene.campaign = client.campaign(ref)  # before its trials: no change up to its revision is missed
+        changed = client.trials(ref, limit=_MOST) if known is None else client.changed_trials(ref, known)
+        known = scene.campaign.revision
         scene.trials |= {trial.number: trial for trial in changed}
         scene.at = datetime.now(UTC)
         yield changed
         if scene.campaign.state in TERMINAL:
             return
         time.sleep(EVERY_S)
-
-
-def _all(session: Session, scene: Scene) -> list[TrialView]:
-    """All that there are; carried ones have the revision 0, which nothing is changed since."""
-    return session.client.trials(str(scene.campaign.id), limit=1_000_000)
 
 
 def _live(session: Session, scene: Scene) -> None:

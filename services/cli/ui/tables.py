@@ -7,9 +7,11 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from services.cli.ui.campaigns import result_of as campaign_result
 from services.cli.ui.listing import Listing
 from services.cli.ui.result import confusion_picture, dataset_picture, facts, scores_picture, training_picture
 from services.cli.ui.text import ago, ahead, duration, percent, plural, safe, short_id, state_text
+from shared.contracts.campaigns import CAMPAIGN, CampaignResult
 from shared.contracts.results import DatasetResult, EvaluationResult, TrainingResult
 from shared.contracts.views import ChildCounts, DatasetView, ModelView, RunView, WorkerView
 
@@ -82,6 +84,8 @@ def result_picture(kind: str, result: dict[str, object]) -> RenderableType:
         if kind == "model.evaluate":
             scores = EvaluationResult.model_validate(result)
             return Group(scores_picture({scores.model_type: scores}), Text(), confusion_picture(scores))
+        if kind == CAMPAIGN:
+            return campaign_result(CampaignResult.model_validate(result))
     except ValidationError:
         pass
     return facts(*((safe(name), safe(value)) for name, value in result.items()))
