@@ -29,9 +29,9 @@ def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def settings(given: Sequence[str] | None) -> dict[str, Any]:
+def settings(given: Sequence[str] | None, option: str = "--set") -> dict[str, Any]:
     """`--set` words: values are JSON where they can be, else text."""
-    return {name: _value(text) for name, text in pairs(given, "--set").items()}
+    return {name: _value(text) for name, text in pairs(given, option).items()}
 
 
 def build(make: Callable[..., M], **fields: Any) -> M:

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -12,6 +12,7 @@ from services.cli.arguments import WrongArguments, build
 from shared.contracts.campaigns import CampaignRequest
 
 MOST_BYTES = 1 << 20
+_FORM = "Correct it; `faultline campaigns example` shows the form."
 #: beside the fields of the spec
 BESIDE = ("pool", "priority", "labels")
 
@@ -71,12 +72,10 @@ class _Loader(yaml.SafeLoader):
     """YAML without what surprises: words as in JSON (`1e-4` is a number, `no` and days are text), no key twice, and no
     aliases, by which a small file could say very much."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """See PyYAML."""
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases are not read")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -94,6 +93,7 @@ _WORDS = {
     "int": r"^[-+]?[0-9]+$",
     "float": r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$",
 }
+_Loader.yaml_implicit_resolvers = {}
 for _name, _pattern in _WORDS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), None)
 
@@ -111,13 +111,9 @@ def read_document(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(text) if file.suffix == ".json" else _Loader(text).get_single_data()
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise WrongArguments(
-            f"{str(file)!r}: {_why(error)}.", remedy="Correct it; `faultline campaigns example` shows the form."
-        ) from error
+        raise WrongArguments(f"{str(file)!r}: {_why(error)}.", remedy=_FORM) from error
     if not isinstance(document, dict):
-        raise WrongArguments(
-            f"{str(file)!r} holds no campaign.", remedy="`faultline campaigns example` shows the form."
-        )
+        raise WrongArguments(f"{str(file)!r} holds no campaign.", remedy=_FORM)
     return document
 
 
@@ -127,8 +123,9 @@ def _text(file: Path) -> str:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem or error.context}"
+    if isinstance(error, yaml.MarkedYAMLError):
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
+        return f"{line}{error.problem or error.context}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
 
 

@@ -126,9 +126,7 @@ def resume_campaign(session: Session, campaign: Campaign) -> None:
 def stop_campaign(
     session: Session,
     campaign: Campaign,
-    cancel_running: Annotated[
-        bool, typer.Option("--cancel-running", help="Do not finish the trials that run.")
-    ] = False,
+    cancel_running: Annotated[bool, typer.Option("--cancel-running", help="Do not finish what runs.")] = False,
 ) -> None:
     """Try nothing more, and end with the best so far.
 
@@ -189,7 +187,7 @@ def enqueue_trial(
 
     Example: faultline campaigns enqueue rates recipe.learning_rate=0.001 recipe.width=16
     """
-    request = build(EnqueueRequest, params=settings(params))
+    request = build(EnqueueRequest, params=settings(params, "parameter"))
     trial = session.client.enqueue_trial(campaign, request.params)
     session.show(trial, Text(f"Trial {trial.number} of {safe(campaign)} is tried next."))
 
@@ -230,9 +228,9 @@ def _follow(session: Session, campaign: CampaignView, *, wait: bool, watching: b
     elif wait:
         conclude(session, wait_for(session, session.client.run(campaign.id)))
     else:
-        words = Text.assemble("Campaign ", (safe(campaign.name), "name"), " begins")
-        _ = campaign.budget.trials and words.append(f": {plural(campaign.budget.trials, 'trial')}")
-        session.show(campaign, words.append(f". `faultline campaigns watch {safe(campaign.name)}` shows it."))
+        trials = campaign.budget.trials
+        much = f": {plural(trials, 'trial')}, " if trials is not None else ", "
+        _told(session, campaign, f"begins{much}{campaign.sampler}. `faultline campaigns watch {{}}` shows it.")
 
 
 def _told(session: Session, campaign: CampaignView, words: str) -> None:

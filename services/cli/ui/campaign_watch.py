@@ -1,4 +1,4 @@
-"""Watching a campaign: a live table on a terminal, a line for each trial in a pipe, JSON of what changed under `--json`.
+"""Watching a campaign: a live table on a terminal, a line for each trial in a pipe, JSON of trials under `--json`.
 
 Ctrl-C ends the watching, never the campaign.
 """

@@ -130,8 +130,8 @@ def campaign_view(campaign: CampaignView, now: datetime | None = None) -> Render
         ("sampler", f"{safe(campaign.sampler)}, pruner {safe(spec.pruner.type)}, seed {spec.seed}"),
         ("trials", counted(campaign.counts)),
     ]
-    for share in shares(campaign, now or datetime.now(UTC)):
-        rows.append((share.name, bar(share.fraction, 20).append(f"  {share.words}")))
+    now = now or datetime.now(UTC)
+    rows += [(share.name, bar(share.fraction, 20).append(f"  {share.words}")) for share in shares(campaign, now)]
     rows += [("space" if not index else "", line) for index, line in enumerate(_space(campaign))]
     rows.append(("begun", ago(campaign.created_at)))
     if campaign.finished_at:
@@ -193,7 +193,7 @@ def trials_table(trials: Sequence[TrialView], campaign: CampaignView) -> Rendera
     table = Listing(*(columns if failed else columns[:-1]), right=("trial", *results.values()), least=least)
     best = {trial.number for trial in campaign.front} or ({campaign.best.number} if campaign.best else set())
     for trial in trials:
-        values = trial.values or [None] * len(results)
+        values: Sequence[float | None] = trial.values or [None] * len(results)
         table.add_row(
             star(trial, best),
             str(trial.number),
