@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -17,23 +16,16 @@ from typer.testing import Result
 from services.cli.arguments import WrongArguments
 from services.cli.commands.campaign_files import EXAMPLE, put, read_document
 from services.cli.sdk import ApiConflict, Client
-from services.cli.ui import campaign_watch
 from services.cli.ui.campaign_live import Scene, chosen, frame
 from services.cli.ui.campaigns import labels
 from shared.contracts.campaigns import CampaignRequest, CampaignView, TrialState
+from shared.contracts.specs import GenerateSpec
 from tests.api.people import change
 from tests.hpo.support import Campaigns
 from tests.support.platform import Platform
 from tests.support.seeking import campaign
 
 Faultline = Callable[..., Result]
-_READY = """
-    WITH made AS (
-        INSERT INTO runs (id, project_id, created_by, kind, spec, spec_version, inputs, pool, state, finished_at)
-        VALUES (:run, :project, :person, 'dataset.import', '{}', 1, '{}', 'generation', 'succeeded', now())
-    )
-    INSERT INTO datasets (id, project_id, name, run_id) VALUES (:id, :project, :name, :run)
-"""
 
 
 @pytest.fixture
@@ -73,16 +65,15 @@ def search(folder: Path, **fields: Any) -> str:
 
 
 def test_the_example_can_be_submitted_with_the_name_of_a_dataset(
-    real: Faultline, platform: Platform, tmp_path: Path
+    real: Faultline, client: Client, platform: Platform, tmp_path: Path
 ) -> None:
     file = tmp_path / "search.yaml"
     file.write_text(real("campaigns", "example").stdout)
     assert file.read_text() == EXAMPLE
-    dataset = str(uuid4())
-    owner = {"project": platform.caller.project_id, "person": platform.caller.principal_id}
-    change(platform, _READY, run=uuid4(), id=dataset, name="bearings", **owner)
+    made_by = client.submit("dataset.generate", GenerateSpec(name="bearings")).id
+    change(platform, "UPDATE runs SET state = 'succeeded', finished_at = now() WHERE id = :run", run=made_by)
     begun = shown(real("campaigns", "create", str(file), "--set", "budget.trials=7", "--json"))
-    assert begun["spec"]["base"]["dataset_id"] == dataset
+    assert begun["spec"]["base"]["dataset_id"] == str(client.dataset("bearings").id)
     assert (begun["budget"]["trials"], begun["budget"]["wall_s"], begun["sampler"]) == (7, 7200, "tpe")
     assert begun["spec"]["space"]["recipe.learning_rate"]["low"] == 1e-4
 
@@ -126,7 +117,7 @@ def test_it_is_watched_to_its_end_a_line_for_each_trial_and_its_result_shown(
         campaigns.advance(view.id)
         campaigns.play(view.id)
 
-    monkeypatch.setattr(campaign_watch.time, "sleep", goes_on)
+    monkeypatch.setattr("services.cli.ui.campaign_watch.time.sleep", goes_on)
     watched = real("campaigns", "watch", "search")
     assert watched.exit_code == 0, watched.output
     assert [f"trial {number} of 6  complete" in watched.stdout for number in range(6)] == [True] * 6

@@ -36,6 +36,7 @@ _STYLES = {
 }
 #: narrower is no number
 _CELL = 14
+_NAME = 30  #: such names are not folded
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def _style(name: str) -> str:
 def campaigns_table(found: Sequence[CampaignView]) -> RenderableType:
     """Campaigns, newest first."""
     columns = ("campaign", "state", "kind", "done", "trials", "best", "sampler", "begun")
-    table = Listing(*columns, right=("done", "trials", "best"), least=("sampler", "begun", "kind", "done"))
+    table = Listing(
+        *columns, right=("done", "trials", "best"), least=("sampler", "begun", "kind", "done"), enough=_NAME
+    )
     for campaign in found:
         limit = campaign.budget.trials
         table.add_row(
@@ -128,7 +131,7 @@ def campaign_view(campaign: CampaignView, now: datetime | None = None) -> Render
         ("seeks", ", ".join(goals)),
         ("kind", f"{safe(spec.kind)} in {safe(campaign.pool)}, {plural(campaign.max_parallel, 'trial')} at a time"),
         ("sampler", f"{safe(campaign.sampler)}, pruner {safe(spec.pruner.type)}, seed {spec.seed}"),
-        ("trials", counted(campaign.counts)),
+        ("stand", counted(campaign.counts)),
     ]
     now = now or datetime.now(UTC)
     rows += [(share.name, bar(share.fraction, 20).append(f"  {share.words}")) for share in shares(campaign, now)]
@@ -190,7 +193,9 @@ def trials_table(trials: Sequence[TrialView], campaign: CampaignView) -> Rendera
     columns = ["", "trial", "state", *results.values(), *params.values(), "run", "error"]
     failed = any(trial.error for trial in trials)
     least = ("run", *reversed(list(params.values())))
-    table = Listing(*(columns if failed else columns[:-1]), right=("trial", *results.values()), least=least)
+    table = Listing(
+        *(columns if failed else columns[:-1]), right=("trial", *results.values()), least=least, enough=_NAME
+    )
     best = {trial.number for trial in campaign.front} or ({campaign.best.number} if campaign.best else set())
     for trial in trials:
         values: Sequence[float | None] = trial.values or [None] * len(results)

@@ -9,16 +9,19 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Column, Table
 
 _GAP = 2
-#: A column needs no more signs than this: longer cells are folded.
+#: A column needs no more signs than this, unless said otherwise: longer cells are folded.
 _ENOUGH = 12
 
 
 class Listing(Table):
     """A table without lines between rows. Where not all columns fit, those named in `least` go, in that order."""
 
-    def __init__(self, *columns: str, right: Sequence[str] = (), least: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *columns: str, right: Sequence[str] = (), least: Sequence[str] = (), enough: int = _ENOUGH
+    ) -> None:
         super().__init__(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP, 0, 0))
         self._least = least
+        self._enough = enough
         for column in columns:
             self.add_column(column, justify="right" if column in right else "left", overflow="fold")
 
@@ -26,13 +29,13 @@ class Listing(Table):
         """See rich."""
         shown = copy(self)
         for name in self._least:
-            if sum(map(_need, shown.columns)) <= options.max_width:
+            if sum(_need(column, self._enough) for column in shown.columns) <= options.max_width:
                 break
             shown.columns = [column for column in shown.columns if column.header != name]
         yield from Table.__rich_console__(shown, console, options)
 
 
-def _need(column: Column) -> int:
+def _need(column: Column, enough: int) -> int:
     """Signs that make a column readable."""
     widest = max(cell_len(str(cell)) for cell in [column.header, *column.cells])
-    return min(widest, _ENOUGH) + _GAP
+    return min(widest, enough) + _GAP + 1  # what stands between two columns of its box
