@@ -22,6 +22,7 @@ Choice = Scalar | list[Scalar]
 Point = dict[str, Any]
 _MOST_CHOICES = 200
 MOST_PARAMETERS = 200
+_ROUNDING = 1e-9  #: 0.25 + 0.1 is less than 0.1 away from 0.25
 
 
 class _Searched(Contract):
@@ -43,7 +44,7 @@ class FloatRange(_Searched):
         _check_range(self.low, self.high, self.log)
         if self.log and self.step is not None:
             raise ValueError("step and log exclude each other; leave one out")
-        if self.step is not None and self.step > self.high - self.low:
+        if self.step is not None and self.step > (self.high - self.low) * (1 + _ROUNDING):
             raise ValueError(f"step must not be larger than high - low ({self.high - self.low:g})")
         return self
 
@@ -271,9 +272,8 @@ def _values(parameter: Flat) -> list[Any]:
     count = math.floor((leaf.high - leaf.low) / leaf.step + 1e-9) + 1
     if count > 100_000:
         raise UserError(f"space.{parameter.name}: {count} values are too many for a grid.", remedy="Take longer steps.")
-    if isinstance(leaf, IntRange):
-        return [leaf.low + index * leaf.step for index in range(count)]
-    return [leaf.low + index * leaf.step for index in range(count)]
+    # the last one may lie beyond by a rounding error
+    return [min(leaf.low + index * leaf.step, leaf.high) for index in range(count)]
 
 
 def samples(parameters: list[Flat]) -> Iterator[Point]:

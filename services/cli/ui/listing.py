@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 
 from rich import box
 from rich.cells import cell_len
@@ -32,6 +33,7 @@ class Listing(Table):
             if sum(_need(column, self._enough) for column in shown.columns) <= options.max_width:
                 break
             shown.columns = [column for column in shown.columns if column.header != name]
+        shown.columns = [replace(column, _index=index) for index, column in enumerate(shown.columns)]
         yield from Table.__rich_console__(shown, console, options)
 
 
