@@ -12,6 +12,7 @@ import scipy
 import sklearn
 import torch
 
+from services.training.cost import cost_of
 from services.training.model_files import HISTORY_NAME, MODEL_NAME, SPLIT_NAME, ModelCard, SplitFile
 from services.training.models import Fit, Model, Setup, new_model
 from services.training.signals import signal_reader
@@ -48,7 +49,7 @@ def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts)
     fit = model.fit(train, validation, reporter, artifacts)
 
     reporter.progress(1.0, stage="saving")
-    _write(spec, source.name, dataset, setup, split, model, fit, artifacts)
+    file_bytes = _write(spec, source.name, dataset, setup, split, model, fit, artifacts)
     return TrainingResult(
         model=spec.recipe.type,
         dataset=source.name,
@@ -63,6 +64,7 @@ def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts)
         validation_macro_f1=fit.validation_macro_f1,
         split=split.report,
         resumed_from_step=fit.resumed_from_step,
+        cost=cost_of(model, validation, file_bytes),
     )
 
 
@@ -115,7 +117,8 @@ def _write(
     model: Model,
     fit: Fit,
     artifacts: RunArtifacts,
-) -> None:
+) -> int:
+    """Put the files of the model; returns the bytes of its weights."""
     card = ModelCard(
         name=spec.name,
         recipe=spec.recipe,
@@ -135,10 +138,12 @@ def _write(
         **model.config(),
     )
     artifacts.workdir.mkdir(parents=True, exist_ok=True)
-    artifacts.put(model.file_name, model.save(artifacts.workdir))
+    weights = model.save(artifacts.workdir)
+    artifacts.put(model.file_name, weights)
     artifacts.put(MODEL_NAME, card.model_dump_json(indent=1).encode(), JSON)
     artifacts.put(SPLIT_NAME, SplitFile.model_validate(asdict(split)).model_dump_json(indent=1).encode(), JSON)
     artifacts.put(HISTORY_NAME, json.dumps(fit.history, indent=1).encode(), JSON)
+    return weights.stat().st_size
 
 
 def _versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ learn the measuring chain. The price is that a fault which shows in the level al
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,18 @@ class WindowSet:
     def channels(self) -> int:
         """Channels of every window."""
         return len(self.signals_CL[0])
+
+    def only(self, index: int) -> "WindowSet":
+        """One window by itself, with its record."""
+        place = int(self.record_N[index])
+        return replace(
+            self,
+            records=(self.records[place],),
+            signals_CL=(self.signals_CL[place],),
+            record_N=np.zeros(1, dtype=np.int64),
+            start_N=self.start_N[index : index + 1],
+            label_N=self.label_N[index : index + 1],
+        )
 
     def raw_NCL(self, indices: Int64) -> Float32:
         """Windows as measured, float32 [window, channel, sample]."""

@@ -55,6 +55,15 @@ class SplitReport(View):
     notes: list[str] = Field(default_factory=list)  #: where the split could not follow the groups, and how it validates
 
 
+class ModelCost(View):
+    """What a trained model costs to keep and to ask."""
+
+    parameters: int  #: trainable weights, or tree nodes of a forest
+    file_bytes: int  #: of the file of its weights
+    flops: int | None  #: floating-point operations to classify one window; None: not counted, as for a forest
+    latency_ms: float  #: median time to classify one window on one thread of the processor that trained it
+
+
 class TrainingResult(View):
     """`model.train`."""
 
@@ -71,6 +80,7 @@ class TrainingResult(View):
     split: SplitReport
     resumed_from_step: int | None = None
     window_s: float | None = None  #: as asked for, or the recipe's own; None: written before results said so
+    cost: ModelCost | None = None  #: None: written before results said so
 
 
 class FaultScore(View):

@@ -9,7 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.ui.text import duration, percent, plural, safe
-from shared.contracts.results import DatasetResult, EvaluationResult, FaultScore, Interval, SplitReport, TrainingResult
+from shared.contracts.results import (
+    DatasetResult,
+    EvaluationResult,
+    FaultScore,
+    Interval,
+    ModelCost,
+    SplitReport,
+    TrainingResult,
+)
 
 _BADGES = {"unseen units": "good", "some shared units": "wait", "same units": "wait"}
 _MOST_REJECTS = 5
@@ -73,8 +81,10 @@ def training_picture(result: TrainingResult) -> RenderableType:
     """What a training came to. Validation selects the model; the score to quote comes from an evaluation."""
     split = result.split
     windows = f"{result.train_windows:,} to train, {result.validation_windows:,} to validate"
+    cost = [("cost", _cost(result.cost))] if result.cost else []
     return facts(
         ("model", f"{safe(result.model)}, {result.parameters:,} parameters"),
+        *cost,
         ("dataset", safe(result.dataset)),
         ("faults", ", ".join(map(safe, result.faults))),
         ("epochs", f"{result.epochs}, best {result.best_epoch}"),
@@ -83,6 +93,12 @@ def training_picture(result: TrainingResult) -> RenderableType:
         ("split", f"by {safe(split.by)}, held out {held_out(split)}; {plural(split.test_records, 'record')} untouched"),
         ("test side", badge(split)),
     )
+
+
+def _cost(cost: ModelCost) -> str:
+    """`38 kB, 1.9 million operations and 0.43 ms a window`."""
+    operations = "" if cost.flops is None else f"{cost.flops / 1e6:,.3g} million operations and "
+    return f"{cost.file_bytes / 1000:,.0f} kB, {operations}{cost.latency_ms:,.2g} ms a window"
 
 
 def held_out(split: SplitReport) -> str:

@@ -65,6 +65,10 @@ class Model(ABC):
     def load(self, path: Path) -> None:
         """Read the weights. Raises `UserError` for a file that is damaged or holds anything but weights."""
 
+    def flops(self, channels: int, samples: int) -> int | None:  # noqa: ARG002 - a forest does not count them
+        """Floating-point operations to classify one window of so many `channels` and `samples`; None: not counted."""
+        return None
+
     def config(self) -> dict[str, Any]:
         """What else `model.json` must say to use the weights; JSON values."""
         return {}

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import avg_pool1d, cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
 
 from services.training.models.augment import augmented_NCL
 from services.training.models.base import Fit, Model, Probability, Setup
@@ -164,6 +165,13 @@ class Cnn1d(Model):
     def parameters(self) -> int:
         """Trainable weights."""
         return sum(weight.numel() for weight in self.network.parameters())
+
+    def flops(self, channels: int, samples: int) -> int:
+        """Of the convolutions and the head, which are nearly all; a multiplication with its addition counts two."""
+        self.network.eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self.network(torch.zeros(1, channels, samples))
+        return int(counter.get_total_flops())
 
     def save(self, folder: Path) -> Path:
         """Write the weights as safetensors."""
