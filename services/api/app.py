@@ -12,6 +12,7 @@ from services.api import (
     actions,
     audit_log,
     batches,
+    campaign_views,
     campaigns,
     deleting,
     diagnostics,
@@ -79,6 +80,7 @@ MODULES = (
     audit_log,
     workers,
     schedules,
+    campaign_views,
     campaigns,
 )
 

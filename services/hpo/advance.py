@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from services.hpo import rows
 from services.hpo.asking import top_up
 from services.hpo.ending import conclude
+from services.hpo.importance import ask_if_due
 from services.hpo.judging import judge
 from services.hpo.limits import all_asked, look_again_s, reason_to_end
 from services.hpo.rows import CampaignRow
@@ -77,6 +78,7 @@ def advance(session: Session, settings: Settings, campaign_id: UUID) -> bool:
         row.changed |= row.reason != before
     holding = [trial for trial in open_trials if trial.state in HOLDING]
     waiting = [trial for trial in open_trials if trial.state == TrialState.ENQUEUED]
+    ask_if_due(session, row, last=row.reason is not None and not holding)
     keep = True
     if row.cancelled or (row.reason is not None and not row.paused):
         _stop(session, row, study, holding, waiting)

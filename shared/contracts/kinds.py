@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.contracts.base import View
+from shared.contracts.campaign_report import REPORT, ReportResult, ReportSpec
 from shared.contracts.results import DatasetResult, EvaluationResult, TrainingResult
 from shared.contracts.specs import EvaluationSpec, GenerateSpec, ImportSpec, Spec, TrainingSpec
 from shared.errors import UserError
@@ -32,6 +33,7 @@ KINDS: dict[str, Kind] = {
         Kind("dataset.generate", GenerateSpec, "generation", 3600, 3660, "dataset", DatasetResult),
         Kind("model.train", TrainingSpec, "training-cpu", 24 * 3600, 24 * 3600 + 300, "model", TrainingResult),
         Kind("model.evaluate", EvaluationSpec, "analysis", 1800, 1860, None, EvaluationResult),
+        Kind(REPORT, ReportSpec, "hpo", 600, 660, None, ReportResult),
     )
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
-RefType = Literal["dataset", "model", "upload"]
+RefType = Literal["dataset", "model", "upload", "campaign"]
 
 
 @dataclass(frozen=True)
@@ -21,3 +21,4 @@ class Ref:
 DatasetId = Annotated[UUID, Ref("dataset")]
 ModelId = Annotated[UUID, Ref("model")]
 UploadId = Annotated[UUID, Ref("upload")]
+CampaignId = Annotated[UUID, Ref("campaign")]

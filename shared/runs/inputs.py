@@ -1,7 +1,7 @@
 """Pins what a spec points at: ids become files, once, when the run is submitted. Later changes cannot reach the run."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 from pydantic.fields import FieldInfo
@@ -11,7 +11,16 @@ from shared.contracts.refs import Ref, RefType
 from shared.contracts.specs import Spec
 from shared.contracts.states import TERMINAL, RunState
 from shared.db.session import Executes
-from shared.errors import NotFound, NotReady
+from shared.errors import Fatal, NotFound, NotReady
+
+#: (session, project, id) -> what is pinned of it. Raises `NotFound` for an id that the project does not have.
+Pin = Callable[[Executes, UUID, UUID], dict[str, Any]]
+_PINS: dict[RefType, Pin] = {}
+
+
+def register_pin(type_: RefType, pin: Pin) -> None:
+    """Say what is pinned of a type that a layer above knows, in the processes that submit."""
+    _PINS[type_] = pin
 
 
 def pin_inputs(session: Executes, project_id: UUID, spec: Spec) -> dict[str, Any]:
@@ -24,8 +33,12 @@ def pin_inputs(session: Executes, project_id: UUID, spec: Spec) -> dict[str, Any
     if uploads := [ref for type_, ref in _refs(spec) if type_ == "upload"]:
         pinned.update(_uploads(session, project_id, uploads))
     for type_, ref in _refs(spec):
-        if type_ != "upload":
+        if type_ in {"dataset", "model"}:
             pinned.update(_made(session, project_id, type_, ref))
+        elif type_ != "upload":
+            if type_ not in _PINS:
+                raise Fatal(f"nothing here knows what to pin of a {type_}")
+            pinned[str(ref)] = _PINS[type_](session, project_id, ref)
     return pinned
 
 
@@ -74,7 +87,7 @@ _MADE_AS = {
 _FILES = text("SELECT name, key FROM artifacts WHERE run_id = :run AND attempt = :attempt AND role = 'artifact'")
 
 
-def _made(session: Executes, project_id: UUID, type_: Literal["dataset", "model"], ref: UUID) -> dict[str, Any]:
+def _made(session: Executes, project_id: UUID, type_: RefType, ref: UUID) -> dict[str, Any]:
     found = session.execute(_MADE_AS[type_], {"project": project_id, "id": ref}).one_or_none()
     if found is None:
         raise NotFound(f"There is no {type_} {ref} in this project.")

@@ -26,7 +26,7 @@ PUBLIC = frozenset({"/livez", "/readyz", "/metrics"})
 SIGNED = frozenset({"/v1/uploads/sessions/{session_id}/parts/{number}", "/v1/artifacts/{artifact_id}/content"})
 READING = frozenset({"GET", "HEAD"})
 #: parts of a path that name what belongs to no project
-PLATFORM_WIDE = frozenset({"principal", "name"})
+PLATFORM_WIDE = frozenset({"principal", "name", "view"})
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,10 @@ class World:
         assert made.status_code == 201, made.text
         return self._mark(made.json()["id"])
 
+    def view(self) -> str:
+        """A way to look at a campaign."""
+        return "history"
+
     def campaign(self) -> str:
         """A campaign that nobody moves on."""
         made = self.client.post("/v1/campaigns", json=_search(self))
@@ -206,10 +210,11 @@ FILL: dict[str, Callable[[World], str]] = {
     "session_id": World.session,
     "schedule": World.schedule,
     "campaign": World.campaign,
+    "view": World.view,
     "name": World.name,
 }
 #: ids that name nothing
-NOTHING = {name: str(uuid4()) for name in FILL} | {"signature": "0" * 16}
+NOTHING = {name: str(uuid4()) for name in FILL} | {"signature": "0" * 16, "view": "history"}
 
 
 @dataclass(frozen=True)
