@@ -51,7 +51,7 @@ def values(leaf: Leaf) -> list[Any]:
     if isinstance(leaf, Categorical):
         return list(leaf.choices)
     assert leaf.step is not None
-    found: list[Point] = []
+    found: list[Any] = []
     while leaf.low + len(found) * leaf.step <= leaf.high + 1e-9:
         found.append(min(leaf.low + len(found) * leaf.step, leaf.high))
     return found
