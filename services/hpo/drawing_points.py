@@ -137,7 +137,7 @@ def draw_pareto(view: ParetoView) -> Figure:
     if front:
         xs, ys = zip(*front, strict=True)
         if len(view.objectives) == 2:  # of more the front is no line here
-            axes.plot(xs, ys, color=BLUE, linewidth=1.2, zorder=3)
+            axes.plot(xs, ys, ":", color=BLUE, linewidth=1.2, zorder=3)
         axes.scatter(xs, ys, s=22, color=BLUE, zorder=4)
     drawing.value_axis(axes, first, [point.values[0] for point in view.points], vertical=False)
     drawing.value_axis(axes, second, [point.values[1] for point in view.points])

@@ -47,7 +47,7 @@ def draw_parallel(view: ParallelView) -> Figure:
     sign = 1.0 if view.objective.goal == "maximize" else -1.0
     for share, value in ((0.0, norm.vmin or 0.0), (1.0, norm.vmax or 0.0)):
         axes.text(last + 0.04, share, drawing.short(sign * value), va="center", ha="left", fontsize=7.5)
-    names = [drawing.short(axis.name.rpartition(".")[2] if last > 4 else axis.name, 16) for axis in axes_shown]
+    names = [drawing.short(_named(axis.name), 15) for axis in axes_shown]
     axes.set_xticks(range(last + 1), [*names, drawing.short(view.objective.result.rpartition(".")[2], 20)])
     axes.set_xlim(-0.25, last + 0.45)
     axes.set_ylim(-0.07, 1.07)
@@ -66,9 +66,14 @@ def _ends(axes: Axes, place: int, axis: Axis) -> None:
     else:
         few = axis.choices if len(axis.choices) <= 8 else [axis.choices[0], axis.choices[-1]]
         told = [(drawing.share(axis, choice), drawing.short(choice, 12)) for choice in few]
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.6}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 0.8}
     for share, words in told:
         axes.text(place + 0.03, share, words, va="center", ha="left", fontsize=7.5, bbox=box, zorder=4)
+
+
+def _named(name: str) -> str:
+    """The whole name where it is short, else its last word."""
+    return name if len(name) <= 15 else drawing.short(name.rpartition(".")[2], 15)
 
 
 def draw_importance(view: ImportanceView) -> Figure:

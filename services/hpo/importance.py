@@ -28,8 +28,7 @@ from shared.queue.runtime import Runtime
 from shared.runs import outbox
 
 IMPORTANCE = "campaign.importance"
-#: The time grows with the square of the trials: 2 s for 500 in 16 trees, 35 s for 2,000, and three minutes for 2,000 in
-#: Optuna's 64 trees, with shares that differ by a hundredth. An even choice of the trials is taken.
+#: The time grows with the square of the trials; DECISIONS.md has the figures. An even choice of them is taken.
 _MOST_TRIALS, _TREES = 500, 32
 #: With fewer trials the forest knows nothing; it is asked again when a fifth more have ended.
 _FEWEST, _GROWTH = 10, 1.2
