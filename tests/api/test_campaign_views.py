@@ -9,7 +9,7 @@ from tests.support.platform import Platform
 
 def test_every_view_of_a_campaign_that_has_just_begun_can_be_asked_for(client: TestClient, platform: Platform) -> None:
     campaign = World(client, platform).campaign()
-    for name in set(ViewName) - {ViewName.PARETO}:
+    for name in set(ViewName) - {ViewName.PARETO, ViewName.CONTOUR}:  # one objective, one parameter
         answer = client.get(f"/v1/campaigns/{campaign}/views/{name}")
         assert answer.status_code == 200, answer.text
         assert answer.json()["view"] == name
@@ -21,4 +21,4 @@ def test_what_there_is_not_is_refused_with_words(client: TestClient, platform: P
     assert client.get(f"/v1/campaigns/{campaign}/views/nothing").status_code == 422
     refused = client.get(f"/v1/campaigns/{campaign}/views/slice", params={"x": "nothing"})
     assert refused.status_code == 422
-    assert "duration_s" in refused.json()["remedy"]
+    assert "units_per_fault" in refused.json()["remedy"]

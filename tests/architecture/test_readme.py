@@ -40,7 +40,8 @@ def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
 
 def test_every_kind_has_a_body_in_exactly_one_service() -> None:
     code = (
-        "import services.generation.tasks, services.training.tasks; from shared.queue.registry import RUN_BODIES as b"
+        "import services.generation.tasks, services.training.tasks, services.hpo.tasks; "
+        "from shared.queue.registry import RUN_BODIES as b"
     )
     bodies = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sorted(b))"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -159,7 +159,7 @@ def test_fifty_thousand_trials_are_seen_in_a_moment_and_in_part(campaigns: Campa
     began_s = time.perf_counter()
     views = {name: see(campaigns, campaign_id, name) for name in set(ViewName) - {ViewName.PARETO}}
     took_s = time.perf_counter() - began_s
-    assert took_s < 6.0, took_s  # a machine under load; about a second when it is idle
+    assert took_s < 20.0  # 1.3 s by itself on two busy cores; what looked at pairs of trials would take hours
     points = {"history": "points", "parallel": "lines", "slice": "points", "contour": "points"}
     for name, field in points.items():
         view = views[ViewName(name)]
