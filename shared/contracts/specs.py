@@ -7,7 +7,7 @@ Defaults are the recommended settings, not placeholders.
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Contract
 from shared.contracts.label_rule import compile_label_rule
@@ -99,6 +99,24 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _within(low: float, high: float) -> AfterValidator:
+    """Of a pair: [low, high] in this order and within these bounds."""
+
+    def check(pair: tuple[float, float]) -> tuple[float, float]:
+        if not low <= pair[0] <= pair[1] <= high:
+            raise ValueError(f"must be [low, high] with {low:g} <= low <= high <= {high:g}")
+        return pair
+
+    return AfterValidator(check)
+
+
+SpeedRangeRpm = Annotated[tuple[float, float], _within(60, 60_000)]
+SeverityRange = Annotated[tuple[float, float], _within(0, 1)]
+SnrRangeDb = Annotated[tuple[float, float], _within(-30, 60)]
+#: standard deviation of the speed within a record, as a share of it; beyond 0.1 a shaft might turn back.
+SpeedWander = Annotated[float, Field(ge=0, le=0.1)]
+
+
 class GenerateSpec(Spec):
     """`dataset.generate`: synthetic records whose fault physics is known exactly."""
 
@@ -111,22 +129,15 @@ class GenerateSpec(Spec):
     records_per_unit: int = Field(4, ge=1, le=10_000)
     duration_s: float = Field(2.0, ge=0.25, le=60)
     sample_rate_hz: SampleRateHz = 12_000
-    shaft_speed_rpm: tuple[float, float] = (1650.0, 1950.0)
-    severity: tuple[float, float] = (0.3, 1.0)
-    snr_db: tuple[float, float] = (0.0, 12.0)
+    shaft_speed_rpm: SpeedRangeRpm = (1650.0, 1950.0)
+    speed_wander: SpeedWander = 0.003
+    severity: SeverityRange = (0.3, 1.0)
+    snr_db: SnrRangeDb = (0.0, 12.0)
     bearing: BearingGeometry = BearingGeometry()
     seed: Seed = 7
 
     @model_validator(mode="after")
     def _bounded(self) -> "GenerateSpec":
-        for field, low, high in (
-            ("shaft_speed_rpm", 60, 60_000),
-            ("severity", 0, 1),
-            ("snr_db", -30, 60),
-        ):
-            first, last = getattr(self, field)
-            if not low <= first <= last <= high:
-                raise ValueError(f"{field} must be [low, high] with {low} <= low <= high <= {high}")
         known = FAULTS[self.family]
         unknown = [fault for fault in self.faults or () if fault not in known]
         if unknown:
@@ -161,24 +172,111 @@ class RandomForestRecipe(Contract):
     min_leaf: int = Field(3, ge=1, le=1000)
 
 
-class Cnn1dRecipe(Contract):
-    """One-dimensional convolutional network on the raw window."""
+class NetworkRecipe(Contract):
+    """How a network is trained on raw windows, whatever it is made of."""
 
     #: some forty strikes of a race and five turns of the cage at 30 turns a second; its filters need no lines.
     default_window_s: ClassVar[float] = 0.4
 
-    type: Literal["cnn1d"] = "cnn1d"
     epochs: int = Field(14, ge=1, le=10_000)
     batch_size: int = Field(16, ge=2, le=4096)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1)
-    width: int = Field(16, ge=4, le=256)
     dropout: float = Field(0.3, ge=0, lt=1)
     patience: int = Field(10, ge=1, le=10_000)
     augment: bool = True
 
 
-Recipe = Annotated[RandomForestRecipe | Cnn1dRecipe, Field(discriminator="type")]
+class Cnn1dRecipe(NetworkRecipe):
+    """One-dimensional convolutional network of a fixed shape."""
+
+    type: Literal["cnn1d"] = "cnn1d"
+    width: int = Field(16, ge=4, le=256)
+
+
+class ConvStem(Contract):
+    """The first layer: band filters on the raw window."""
+
+    width: int = Field(16, ge=4, le=256)
+    kernel: int = Field(32, ge=3, le=1024)
+    stride: int = Field(8, ge=1, le=64)
+    #: what follows sees the logarithm of each band's energy without mean and spread (half as many steps), so only its
+    #: rhythm; without it the filtered signal, rectified.
+    log_energy: bool = True
+
+
+class ConvBlock(Contract):
+    """One stage: a convolution over time, perhaps with a shortcut around it, and what it pays attention to."""
+
+    #: `residual`: two convolutions and a shortcut; `separable`: each channel by itself, then all at each moment.
+    type: Literal["plain", "residual", "separable"] = "plain"
+    width: int = Field(64, ge=4, le=1024)
+    kernel: int = Field(9, ge=1, le=255)
+    stride: Literal[1, 2, 4] = 1
+    #: `squeeze` weighs the channels by their means over the window, `temporal` relates each moment to the others.
+    attention: Literal["none", "squeeze", "temporal"] = "none"
+
+    def convolution_weights(self, inputs: int) -> int:
+        """Weights of its convolutions over time if it reads `inputs` channels; what else it has is far less."""
+        match self.type:
+            case "plain":
+                return inputs * self.width * self.kernel
+            case "residual":
+                return (inputs + self.width) * self.width * self.kernel
+            case "separable":
+                return inputs * (self.kernel + self.width)
+
+
+#: Of one network; 80 MB as float32, four times that while it learns.
+MOST_PARAMETERS = 20_000_000
+
+
+def _default_blocks() -> list[ConvBlock]:
+    """Those of cnn1d."""
+    return [ConvBlock(width=width, kernel=kernel, stride=2) for width, kernel in ((32, 25), (64, 15), (64, 9))]
+
+
+class ConvNetRecipe(NetworkRecipe):
+    """One-dimensional convolutional network of any shape: stem, blocks, pooling, dropout, head."""
+
+    type: Literal["convnet"] = "convnet"
+    stem: ConvStem = ConvStem()
+    blocks: list[ConvBlock] = Field(default_factory=_default_blocks, min_length=1, max_length=12)
+    #: over time, of what the last block says.
+    pooling: Literal["mean", "max"] = "mean"
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> "ConvNetRecipe":
+        inputs = [self.stem.width, *(block.width for block in self.blocks)]
+        weights = sum(block.convolution_weights(count) for block, count in zip(self.blocks, inputs, strict=False))
+        if weights > MOST_PARAMETERS:
+            raise ValueError(
+                f"blocks: {weights:,} weights, more than {MOST_PARAMETERS:,}; lower width or kernel, or use separable"
+            )
+        return self
+
+
+Recipe = Annotated[RandomForestRecipe | Cnn1dRecipe | ConvNetRecipe, Field(discriminator="type")]
+
+
+class SyntheticSpec(Contract):
+    """Synthetic records made inside a training, for its training side; validation and test are always real ones.
+
+    The faults are those of the dataset that can be made, the sampling rate is the dataset's, the training's seed
+    decides."""
+
+    #: `add`: beside the real training records; `only`: instead of them.
+    mode: Literal["add", "only"] = "add"
+    units_per_fault: int = Field(6, ge=1, le=10_000)
+    records_per_unit: int = Field(2, ge=1, le=10_000)
+    duration_s: float = Field(2.0, ge=0.25, le=60)
+    #: default: from the slowest to the fastest real training record.
+    shaft_speed_rpm: SpeedRangeRpm | None = None
+    speed_wander: SpeedWander = 0.003
+    severity: SeverityRange = (0.3, 1.0)
+    snr_db: SnrRangeDb = (0.0, 12.0)
+    #: default: the dataset's.
+    bearing: BearingGeometry | None = None
 
 
 class TrainingSpec(Spec):
@@ -192,7 +290,20 @@ class TrainingSpec(Spec):
     window_s: float | None = Field(None, gt=0, le=60)
     #: share of a window shared with the next one; training side only, test windows never overlap.
     overlap: float = Field(0.5, ge=0, le=0.95)
+    #: default: real records only.
+    synthetic: SyntheticSpec | None = None
     seed: Seed = 7
+
+    @property
+    def recipe_window_s(self) -> float:
+        """The window that is asked for, or the recipe's own."""
+        return self.recipe.default_window_s if self.window_s is None else self.window_s
+
+    @model_validator(mode="after")
+    def _synthetic_holds_a_window(self) -> "TrainingSpec":
+        if self.synthetic and self.synthetic.duration_s < self.recipe_window_s:
+            raise ValueError(f"synthetic.duration_s must be at least one window, {self.recipe_window_s:g} s")
+        return self
 
 
 class EvaluationSpec(Spec):

@@ -89,7 +89,7 @@ def journal_record(spec: GenerateSpec, index: int, fault: str, unit: int) -> Syn
     samples = round(spec.duration_s * spec.sample_rate_hz)
     snr_db = rng.uniform(*spec.snr_db)
     speed_hz = machine.speed_rpm / 60 * rng.uniform(0.99, 1.0)
-    shaft = draw_shaft(rng, speed_hz, samples, spec.sample_rate_hz)
+    shaft = draw_shaft(rng, speed_hz, samples, spec.sample_rate_hz, spec.speed_wander)
     # What grows with speed is relative to the middle of the range.
     run = _Run(rng, machine, shaft, speed_hz * 60 / (sum(spec.shaft_speed_rpm) / 2))
     floor = 10 ** (-snr_db / 20)

@@ -92,7 +92,7 @@ def rolling_record(spec: GenerateSpec, index: int, fault: str, unit: int) -> Syn
     snr_db = rng.uniform(*spec.snr_db)
     # The load of the day changes the speed a little from record to record.
     speed_hz = machine.speed_rpm / 60 * rng.uniform(0.99, 1.0)
-    shaft = draw_shaft(rng, speed_hz, samples, spec.sample_rate_hz)
+    shaft = draw_shaft(rng, speed_hz, samples, spec.sample_rate_hz, spec.speed_wander)
     rates = fault_rates(spec.bearing, speed_hz * 60)
     response_L = machine.structure.response_L(spec.sample_rate_hz)
     signal_L = 10 ** (-snr_db / 20) * noise_L(rng, samples, response_L)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from services.training.models import Fit, Setup, cnn1d
+from services.training.models import Fit, Setup, network
 from services.training.models.augment import augmented_NCL
 from services.training.models.cnn1d import Cnn1d, Cnn1dNetwork
 from services.training.windows import WindowSet, cut, whole
@@ -173,7 +173,7 @@ def test_a_single_window_of_each_fault_validates(bench):
 
 
 def test_a_prediction_looks_whether_to_stop_within_long_windows(monkeypatch):
-    monkeypatch.setattr(cnn1d, "PREDICT_SAMPLES", 800)
+    monkeypatch.setattr(network, "PREDICT_SAMPLES", 800)
     told: list[float] = []
     Cnn1d(RECIPE, SETUP).probability_NK(VALIDATION, told.append)
     assert len(told) == len(VALIDATION) / 2 and told[-1] == 1.0

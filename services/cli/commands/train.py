@@ -17,6 +17,7 @@ class ModelType(StrEnum):
     """Recipes."""
 
     CNN1D = "cnn1d"
+    CONVNET = "convnet"
     RF = "rf"
 
 
