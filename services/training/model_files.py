@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from services.training.models import Model, Setup, new_model
 from shared.contracts.base import View
 from shared.contracts.results import SplitReport
-from shared.contracts.specs import BearingGeometry, Recipe, SplitSpec
+from shared.contracts.specs import BearingGeometry, Recipe, SplitSpec, SyntheticSpec
 from shared.errors import UserError
 
 MODEL_NAME = "model.json"
@@ -43,6 +43,8 @@ class ModelCard(View):
     dataset_name: str
     dataset_digest: str
     split: SplitSpec
+    synthetic: SyntheticSpec | None = None  #: what was trained on besides, or instead
+    synthetic_windows: int = 0
     seed: int
     versions: dict[str, str]
 

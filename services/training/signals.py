@@ -21,19 +21,24 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def signal_reader(
-    dataset: Dataset, records: Sequence[RecordInfo], reporter: Reporter, memory_bytes: int | None = None
+    dataset: Dataset,
+    records: Sequence[RecordInfo],
+    reporter: Reporter,
+    memory_bytes: int | None = None,
+    besides_bytes: int = 0,
 ) -> Callable[[RecordInfo], Float32]:
     """A function that gives the signal of each of `records`, float32 [channel, sample]; it reads a record once.
 
-    Raises `UserError` if they do not fit into memory; the function raises it for a signal that is not finite, and
-    `RunStopped` on request."""
+    Raises `UserError` if they and the `besides_bytes` of other signals do not fit into memory; the function raises it
+    for a signal that is not finite, and `RunStopped` on request."""
     have_bytes = SHARE_OF_MEMORY * (memory_bytes or memory_of_this_machine_bytes())
-    need_bytes = 4 * len(dataset.channels) * sum(record.samples for record in records)
+    need_bytes = besides_bytes + 4 * len(dataset.channels) * sum(record.samples for record in records)
     if need_bytes > have_bytes:
         raise UserError(
             f"The signals of this side take {need_bytes / 2**30:.1f} GiB; {have_bytes / 2**30:.1f} GiB are there"
             " for them.",
-            remedy="Import with a lower target_sample_rate_hz or fewer records, or use a worker with more memory.",
+            remedy="Import with a lower target_sample_rate_hz or fewer records, make fewer synthetic ones, or use a"
+            " worker with more memory.",
         )
     signals: dict[str, Float32] = {}
 

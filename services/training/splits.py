@@ -7,7 +7,7 @@ side instead, and the report says that this unit is on both sides.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from shared.contracts.results import SplitReport
@@ -57,6 +57,26 @@ def split_records(records: Sequence[RecordInfo], spec: SplitSpec, seed: int) -> 
         tail_fraction=spec.validation_fraction,
         report=_report(records, spec.by, sorted(held_out), validation, test, notes + more_notes),
     )
+
+
+def without_training(split: Split, records: Sequence[RecordInfo]) -> Split:
+    """The same validation and test for a training that learns from no real record; `train` keeps those of `tail` only,
+    whose end validates."""
+    seen = {*split.validation, *split.tail}
+    seen_units = {record.unit for record in records if record.id in seen}
+    test_units = {record.unit for record in records if record.id in split.test}
+    shared = sorted(test_units & seen_units)
+    note = f"No real record was trained on: the {split.report.train_records} of the training side were left out."
+    report = split.report.model_copy(
+        update={
+            "train_records": 0,
+            "train_units": len(seen_units),
+            "shared_units": shared,
+            "badge": badge(test_units, shared),
+            "notes": [*split.report.notes, note],
+        }
+    )
+    return replace(split, train=split.tail, report=report)
 
 
 def badge(test_units: Iterable[str], shared_units: Iterable[str]) -> Badge:

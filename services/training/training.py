@@ -1,11 +1,13 @@
-"""Turns a training spec into weights: load, split, cut, fit, write. Called by the task; knows neither queue nor SQL.
+"""Turns a training spec into weights: load, split, synthesise, cut, fit, measure, write.
+
+Called by the task; knows neither queue nor SQL.
 
 What happens is told to a `Reporter`; files come from and go to `RunArtifacts`.
 """
 
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import scipy
@@ -16,7 +18,8 @@ from services.training.cost import cost_of
 from services.training.model_files import HISTORY_NAME, MODEL_NAME, SPLIT_NAME, ModelCard, SplitFile
 from services.training.models import Fit, Model, Setup, new_model
 from services.training.signals import signal_reader
-from services.training.splits import Split, split_records
+from services.training.splits import Split, split_records, without_training
+from services.training.synthetic import Synthesis, synthesis_of
 from services.training.windows import (
     Piece,
     WindowSet,
@@ -26,12 +29,21 @@ from services.training.windows import (
     whole,
     window_samples,
 )
-from shared.contracts.results import TrainingResult
+from shared.contracts.results import ModelCost, TrainingResult
 from shared.contracts.specs import TrainingSpec
 from shared.runs.body import Reporter, RunArtifacts
 from shared.signals.dataset import Dataset
 
 JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a model learns from and is selected by."""
+
+    train: WindowSet  #: overlapping
+    validation: WindowSet  #: not overlapping; always real
+    synthetic_windows: int  #: of `train`
 
 
 def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts) -> TrainingResult:
@@ -43,34 +55,33 @@ def train_model(spec: TrainingSpec, reporter: Reporter, artifacts: RunArtifacts)
     dataset = Dataset.open(source.path)
     setup = setup_of(dataset, spec)
     split = split_records(dataset.records, spec.split, spec.seed)
-    train, validation = training_windows(dataset, split, setup, spec.overlap, reporter)
-
+    synthesis = _synthesis(spec, dataset, split, setup)
     model = new_model(spec.recipe, setup)
-    fit = model.fit(train, validation, reporter, artifacts)
+    if synthesis and synthesis.only:
+        split = without_training(split, dataset.records)
+    sides = training_windows(dataset, split, setup, spec.overlap, reporter, synthesis)
+    if synthesis:
+        notes = [*split.report.notes, *synthesis.notes(sides.synthetic_windows, len(sides.train))]
+        split = replace(split, report=split.report.model_copy(update={"notes": notes}))
+
+    fit = model.fit(sides.train, sides.validation, reporter, artifacts)
 
     reporter.progress(1.0, stage="saving")
-    file_bytes = _write(spec, source.name, dataset, setup, split, model, fit, artifacts)
-    return TrainingResult(
-        model=spec.recipe.type,
-        dataset=source.name,
-        faults=list(setup.faults),
-        parameters=model.parameters(),
-        epochs=fit.epochs,
-        best_epoch=fit.best_epoch,
-        window_s=window_s_of(spec),
-        train_windows=len(train),
-        validation_windows=len(validation),
-        validation_accuracy=fit.validation_accuracy,
-        validation_macro_f1=fit.validation_macro_f1,
-        split=split.report,
-        resumed_from_step=fit.resumed_from_step,
-        cost=cost_of(model, validation, file_bytes),
-    )
+    weights = model.save(artifacts.workdir)
+    cost = cost_of(model, sides.validation, weights.stat().st_size)
+    artifacts.put(model.file_name, weights)
+    card = _card(spec, source.name, dataset, setup, model, sides)
+    artifacts.put(MODEL_NAME, card.model_dump_json(indent=1).encode(), JSON)
+    artifacts.put(SPLIT_NAME, SplitFile.model_validate(asdict(split)).model_dump_json(indent=1).encode(), JSON)
+    artifacts.put(HISTORY_NAME, json.dumps(fit.history, indent=1).encode(), JSON)
+    return _result(spec, source.name, setup, split, sides, fit, cost)
 
 
-def window_s_of(spec: TrainingSpec) -> float:
-    """The window that is asked for, or the recipe's own."""
-    return spec.recipe.default_window_s if spec.window_s is None else spec.window_s
+def _synthesis(spec: TrainingSpec, dataset: Dataset, split: Split, setup: Setup) -> Synthesis | None:
+    if spec.synthetic is None:
+        return None
+    train = [record for record in dataset.records if record.id in split.train]
+    return synthesis_of(spec.synthetic, dataset, train, setup.sample_rate_hz, spec.seed)
 
 
 def setup_of(dataset: Dataset, spec: TrainingSpec) -> Setup:
@@ -80,7 +91,7 @@ def setup_of(dataset: Dataset, spec: TrainingSpec) -> Setup:
     return Setup(
         faults=tuple(sorted({record.fault for record in dataset.records})),
         channels=tuple(dataset.channels),
-        window_samples=window_samples(window_s_of(spec), sample_rate_hz),
+        window_samples=window_samples(spec.recipe_window_s, sample_rate_hz),
         sample_rate_hz=sample_rate_hz,
         bearing=dataset.bearing if speeds_known else None,
         seed=spec.seed,
@@ -88,11 +99,16 @@ def setup_of(dataset: Dataset, spec: TrainingSpec) -> Setup:
 
 
 def training_windows(
-    dataset: Dataset, split: Split, setup: Setup, overlap: float, reporter: Reporter
-) -> tuple[WindowSet, WindowSet]:
-    """Windows to learn from (overlapping) and to select by (not overlapping); signals of the test side are not read.
+    dataset: Dataset,
+    split: Split,
+    setup: Setup,
+    overlap: float,
+    reporter: Reporter,
+    synthesis: Synthesis | None = None,
+) -> Sides:
+    """Windows to learn from and to select by; signals of the test side are not read.
 
-    Raises `UserError` for a record shorter than a window, `RunStopped` on request."""
+    Raises `UserError` for a record shorter than a window or too little memory, `RunStopped` on request."""
     by_id = {record.id: record for record in dataset.records}
     train: list[Piece] = [whole(by_id[id]) for id in split.train if id not in split.tail]
     validation: list[Piece] = [whole(by_id[id]) for id in split.validation]
@@ -101,49 +117,72 @@ def training_windows(
         train.append(head)
         validation.append(tail)
 
-    signal_CL = signal_reader(dataset, [by_id[id] for id in (*split.train, *split.validation)], reporter)
-    return (
-        cut(train, signal_CL, setup.faults, setup.window_samples, overlap),
-        cut(validation, signal_CL, setup.faults, setup.window_samples),
+    records = [by_id[id] for id in (*split.train, *split.validation)]
+    besides_bytes = synthesis.size_bytes if synthesis else 0
+    real_CL = signal_reader(dataset, records, reporter, besides_bytes=besides_bytes)
+    made = synthesis.make(reporter) if synthesis else []
+    signals = {record.id: signal_CL for record, signal_CL in made}
+    if synthesis and synthesis.only:
+        train = []
+    learned = cut(
+        [*train, *(whole(record) for record, _ in made)],
+        lambda record: signals[record.id] if record.id in signals else real_CL(record),
+        setup.faults,
+        setup.window_samples,
+        overlap,
+    )
+    return Sides(
+        train=learned,
+        validation=cut(validation, real_CL, setup.faults, setup.window_samples),
+        synthetic_windows=int(np.count_nonzero(learned.record_N >= len(train))),
     )
 
 
-def _write(
-    spec: TrainingSpec,
-    dataset_name: str,
-    dataset: Dataset,
-    setup: Setup,
-    split: Split,
-    model: Model,
-    fit: Fit,
-    artifacts: RunArtifacts,
-) -> int:
-    """Put the files of the model; returns the bytes of its weights."""
-    card = ModelCard(
+def _result(
+    spec: TrainingSpec, dataset_name: str, setup: Setup, split: Split, sides: Sides, fit: Fit, cost: ModelCost
+) -> TrainingResult:
+    return TrainingResult(
+        model=spec.recipe.type,
+        dataset=dataset_name,
+        faults=list(setup.faults),
+        parameters=cost.parameters,
+        epochs=fit.epochs,
+        best_epoch=fit.best_epoch,
+        window_s=spec.recipe_window_s,
+        train_windows=len(sides.train),
+        validation_windows=len(sides.validation),
+        validation_accuracy=fit.validation_accuracy,
+        validation_macro_f1=fit.validation_macro_f1,
+        split=split.report,
+        resumed_from_step=fit.resumed_from_step,
+        cost=cost,
+        synthetic_windows=sides.synthetic_windows,
+    )
+
+
+def _card(
+    spec: TrainingSpec, dataset_name: str, dataset: Dataset, setup: Setup, model: Model, sides: Sides
+) -> ModelCard:
+    return ModelCard(
         name=spec.name,
         recipe=spec.recipe,
         weights=model.file_name,
         faults=list(setup.faults),
         channels=list(setup.channels),
         sample_rate_hz=setup.sample_rate_hz,
-        window_s=window_s_of(spec),
+        window_s=spec.recipe_window_s,
         window_samples=setup.window_samples,
         bearing=setup.bearing,
         dataset_id=spec.dataset_id,
         dataset_name=dataset_name,
         dataset_digest=dataset.digest,
         split=spec.split,
+        synthetic=spec.synthetic,
+        synthetic_windows=sides.synthetic_windows,
         seed=spec.seed,
         versions=_versions(),
         **model.config(),
     )
-    artifacts.workdir.mkdir(parents=True, exist_ok=True)
-    weights = model.save(artifacts.workdir)
-    artifacts.put(model.file_name, weights)
-    artifacts.put(MODEL_NAME, card.model_dump_json(indent=1).encode(), JSON)
-    artifacts.put(SPLIT_NAME, SplitFile.model_validate(asdict(split)).model_dump_json(indent=1).encode(), JSON)
-    artifacts.put(HISTORY_NAME, json.dumps(fit.history, indent=1).encode(), JSON)
-    return weights.stat().st_size
 
 
 def _versions() -> dict[str, str]:

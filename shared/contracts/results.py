@@ -81,6 +81,7 @@ class TrainingResult(View):
     resumed_from_step: int | None = None
     window_s: float | None = None  #: as asked for, or the recipe's own; None: written before results said so
     cost: ModelCost | None = None  #: None: written before results said so
+    synthetic_windows: int = 0  #: of `train_windows`
 
 
 class FaultScore(View):

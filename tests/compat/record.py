@@ -15,11 +15,13 @@ from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.kinds import KINDS
 from shared.contracts.specs import (
     Cnn1dRecipe,
+    ConvNetRecipe,
     EvaluationSpec,
     GenerateSpec,
     ImportSpec,
     RandomForestRecipe,
     Spec,
+    SyntheticSpec,
     TrainingSpec,
 )
 from shared.contracts.views import EventView, MetricPoint, Progress
@@ -41,6 +43,7 @@ SPECS: dict[str, list[Spec]] = {
     "model.train": [
         TrainingSpec(name="m", dataset_id=_ID, recipe=RandomForestRecipe()),
         TrainingSpec(name="m", dataset_id=_ID, recipe=Cnn1dRecipe(epochs=2), window_s=0.5),
+        TrainingSpec(name="m", dataset_id=_ID, recipe=ConvNetRecipe(epochs=2), synthetic=SyntheticSpec(mode="only")),
     ],
     "model.evaluate": [EvaluationSpec(model_ids=[_ID])],
 }

@@ -31,6 +31,14 @@ HeldOut = Annotated[Texts, typer.Option(metavar="VALUE", help="Group kept from t
 TestFraction = Annotated[float | None, typer.Option(help="Share of groups to hold out where none is named.")]
 ValidationFraction = Annotated[float | None, typer.Option(help="Share of the training groups to select by.")]
 Settings = Annotated[Texts, typer.Option("--set", metavar="NAME=VALUE", help="Of the recipe, e.g. epochs=20 (repeat).")]
+Synthetic = Annotated[
+    Texts,
+    typer.Option(
+        "--synthetic",
+        metavar="NAME=VALUE",
+        help="Train on synthetic records too, e.g. mode=add or units_per_fault=12 (repeat).",
+    ),
+]
 Window = Annotated[float | None, typer.Option(metavar="S", help="Length of a window in seconds.")]
 Overlap = Annotated[float | None, typer.Option(help="Share a training window has in common with the next.")]
 Seed = Annotated[int | None, typer.Option(help="Same seed, same model.")]
@@ -49,6 +57,7 @@ def _train(
     set_: Settings = None,
     window: Window = None,
     overlap: Overlap = None,
+    synthetic: Synthetic = None,
     seed: Seed = None,
     label: Labels = None,
     pool: Pool = None,
@@ -69,7 +78,8 @@ def _train(
         test_fraction=test_fraction,
         validation_fraction=validation_fraction,
     )
-    fields = {"recipe": recipe, "split": split, "window_s": window, "overlap": overlap, "seed": seed}
+    made = settings(synthetic) or None
+    fields = {"recipe": recipe, "split": split, "window_s": window, "overlap": overlap, "synthetic": made, "seed": seed}
     build(TrainingSpec, name=name, dataset_id="00000000-0000-0000-0000-000000000000", **fields)
     spec = build(TrainingSpec, name=name, dataset_id=session.client.dataset(dataset).id, **fields)
     run = session.client.submit("model.train", spec, pool=pool, priority=priority, labels=labels)

@@ -81,6 +81,8 @@ def training_picture(result: TrainingResult) -> RenderableType:
     """What a training came to. Validation selects the model; the score to quote comes from an evaluation."""
     split = result.split
     windows = f"{result.train_windows:,} to train, {result.validation_windows:,} to validate"
+    if result.synthetic_windows:
+        windows = windows.replace(" to train", f" to train ({result.synthetic_windows:,} synthetic)")
     cost = [("cost", _cost(result.cost))] if result.cost else []
     return facts(
         ("model", f"{safe(result.model)}, {result.parameters:,} parameters"),

@@ -43,7 +43,7 @@ class NetworkModel(Model, Generic[N]):
         torch.set_num_threads(1)  # sums in another order would change the last digits
         torch.manual_seed(setup.seed)
         self.recipe = recipe
-        self.setup = setup
+        self.seed = setup.seed
         self.network = build()
 
     def fit(self, train: WindowSet, validation: WindowSet, reporter: Reporter, artifacts: RunArtifacts) -> Fit:
@@ -55,7 +55,7 @@ class NetworkModel(Model, Generic[N]):
         recipe = self.recipe
         steps = max(1, len(train) // recipe.batch_size)
         state = TrainingState.fresh(
-            self.network, recipe.learning_rate, recipe.weight_decay, recipe.epochs * steps, self.setup.seed
+            self.network, recipe.learning_rate, recipe.weight_decay, recipe.epochs * steps, self.seed
         )
         resumed_from = None
         if (checkpoint := artifacts.checkpoint()) is not None:
