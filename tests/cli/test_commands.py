@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from services.cli.ui import watch
 from services.cli.ui.text import short_id
+from shared.contracts.specs import ConvNetRecipe, TrainingSpec
 from shared.contracts.views import LogLine
 from tests.cli.fake_api import FakeApi
 
@@ -187,6 +188,23 @@ def test_a_training_is_sent_as_it_was_asked_for(faultline: Faultline, api: FakeA
     assert spec["dataset_id"] == str(api.datasets[0].id)
     assert spec["split"]["held_out"] == ["014", "021"]
     assert (spec["recipe"]["epochs"], spec["recipe"]["augment"]) == (5, False)
+
+
+def test_the_shape_of_a_network_and_synthetic_records_are_sent_as_they_were_asked_for(
+    faultline: Faultline, api: FakeApi
+):
+    api.submit("dataset.generate", {"name": "d1"})
+    blocks = '[{"type": "residual", "width": 32, "attention": "squeeze"}, {"stride": 4}]'
+    words = "train m1 --dataset d1 --model convnet --synthetic mode=only --synthetic severity=[0.5,1]"
+    result = faultline(*words.split(), "--set", f"blocks={blocks}", "--set", 'stem={"width": 8}')
+    assert result.exit_code == 0, result.output
+    spec = TrainingSpec.model_validate(body(api, "/v1/runs")["spec"])
+    assert isinstance(spec.recipe, ConvNetRecipe) and spec.synthetic is not None
+    assert [(block.type, block.width, block.stride) for block in spec.recipe.blocks] == [
+        ("residual", 32, 1),
+        ("plain", 64, 4),
+    ]
+    assert (spec.recipe.stem.width, spec.synthetic.mode, spec.synthetic.severity) == (8, "only", (0.5, 1.0))
 
 
 def test_a_setting_that_the_recipe_does_not_have_is_refused_before_anything_is_sent(faultline: Faultline, api: FakeApi):

@@ -211,3 +211,14 @@ def test_a_narrow_terminal_shows_what_a_run_is_and_how_it_stands(monkeypatch: py
     assert short_id(runs[0].id) in narrow
     monkeypatch.setenv("COLUMNS", "110")
     assert "asked" in drawn(runs_table(runs))
+
+
+def test_a_training_says_what_its_model_costs_and_how_much_of_it_was_synthetic():
+    plain = results.training({"recipe": {"type": "rf"}})
+    assert "cost" not in drawn(result_picture("model.train", plain))
+    cost = {"parameters": 12345, "file_bytes": 204_800, "flops": 11_864_576, "latency_ms": 1.234}
+    shown = drawn(result_picture("model.train", {**plain, "cost": cost, "synthetic_windows": 300}))
+    assert "205 kB, 11.9 million operations and 1.2 ms a window" in shown
+    assert "900 to train (300 synthetic), 200 to validate" in shown
+    shown = drawn(result_picture("model.train", {**plain, "cost": {**cost, "flops": None}}))
+    assert "205 kB, 1.2 ms a window" in shown

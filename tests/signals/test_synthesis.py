@@ -7,6 +7,7 @@ from shared.contracts.specs import GenerateSpec
 from shared.signals.bearing import fault_rates
 from shared.signals.dataset import record_digest
 from shared.signals.envelope import envelope_spectrum, line_at, select_band
+from shared.signals.families import FAMILIES
 from shared.signals.machine import draw_shaft, hum_L, pink_L, record_rng, unit_rng
 from shared.signals.synthesis import ROLLING_FAULTS, draw_rolling_unit, rolling_record
 
@@ -145,6 +146,23 @@ def test_the_speed_varies_inside_a_record_and_its_mean_is_the_stated_one():
     assert speed_hz.mean() == pytest.approx(30, rel=0.002)
     assert 0.0005 < speed_hz.std() / 30 < 0.01
     np.testing.assert_allclose(shaft.times_s(shaft.turns_L[[5, 1000]]), np.array([5, 1000]) / 12_000, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_speed_of_a_record_wanders_as_much_as_told(family):
+    """Nothing told is as it always was; a shaft that wanders most never turns back."""
+    fault = "healthy"
+
+    def signal_L(**wander):
+        spec = GenerateSpec(name="d", family=family, faults=[fault], **wander)
+        return FAMILIES[family].record(spec, 0, fault, 0).signal_CL[0]
+
+    assert np.array_equal(signal_L(), signal_L(speed_wander=0.003))
+    assert not np.array_equal(signal_L(), signal_L(speed_wander=0.05))
+    widest = draw_shaft(np.random.default_rng(0), 30.0, 120_000, 12_000, wander=0.1)
+    speed_hz = np.diff(widest.turns_L) * 12_000
+    assert speed_hz.std() / 30 == pytest.approx(0.1, rel=0.2)
+    assert speed_hz.min() > 0
 
 
 def test_pink_noise_has_equal_power_in_every_octave():

@@ -19,6 +19,7 @@ Length = Annotated[float | None, typer.Option("--duration", metavar="S", help="S
 Rate = Annotated[float | None, typer.Option(metavar="HZ", help="Sampling rate.")]
 Range = tuple[float, float] | None
 Speed = Annotated[Range, typer.Option("--speed-rpm", metavar="LOW HIGH", help="Range of shaft speeds.")]
+Wander = Annotated[float | None, typer.Option(help="How much the speed varies within a record, as a share of it.")]
 Severity = Annotated[Range, typer.Option(metavar="LOW HIGH", help="Range of severity in [0, 1].")]
 Noise = Annotated[Range, typer.Option("--snr-db", metavar="LOW HIGH", help="Range of signal to noise.")]
 Bearing = Annotated[str | None, typer.Option(help=BEARING_HELP)]
@@ -35,6 +36,7 @@ def generate(
     length: Length = None,
     rate: Rate = None,
     speed: Speed = None,
+    speed_wander: Wander = None,
     severity: Severity = None,
     snr: Noise = None,
     bearing: Bearing = None,
@@ -55,6 +57,7 @@ def generate(
         duration_s=length,
         sample_rate_hz=rate,
         shaft_speed_rpm=speed,
+        speed_wander=speed_wander,
         severity=severity,
         snr_db=snr,
         bearing=bearing_of(bearing),

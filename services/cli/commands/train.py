@@ -68,6 +68,8 @@ def _train(
     """Train a model on a dataset, keeping a part of it unseen.
 
     Example: faultline train first --dataset cwru --model rf --split-by size_mils --held-out 014 --watch
+
+    faultline train net -d cwru -m convnet --set 'blocks=[{"type": "residual", "width": 32}]' --synthetic mode=add
     """
     recipe = {"type": model.value, **settings(set_)}
     labels = pairs(label, "--label")
