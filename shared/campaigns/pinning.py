@@ -44,6 +44,7 @@ _BEST = text(
     f"""
     SELECT {_COLUMNS} FROM trials
     WHERE campaign_id = :id AND state = 'complete' AND NOT coalesce(0 < ANY(violations), false)
+        AND NOT (origin = 'carried' AND run_id IS NULL)
     ORDER BY :sign * scores[1] DESC, number LIMIT :top
     """  # noqa: S608 - constants
 )

@@ -59,6 +59,7 @@ _BEST = text(
             max(:sign * scores[CAST(:place AS integer)])
                 OVER (ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
         FROM trials WHERE campaign_id = :id AND state = 'complete' AND NOT coalesce(0 < ANY(violations), false)
+            AND NOT (origin = 'carried' AND run_id IS NULL)
     )
     SELECT number, value FROM seen WHERE before IS NULL OR :sign * value > before ORDER BY number
     """

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from shared.artifacts import Stored
+from shared.contracts.campaign_report import ReportSpec
 from shared.contracts.envelope import Envelope, ErrorInfo
 from shared.contracts.kinds import KINDS
 from shared.contracts.specs import (
@@ -46,6 +47,7 @@ SPECS: dict[str, list[Spec]] = {
         TrainingSpec(name="m", dataset_id=_ID, recipe=ConvNetRecipe(epochs=2), synthetic=SyntheticSpec(mode="only")),
     ],
     "model.evaluate": [EvaluationSpec(model_ids=[_ID])],
+    "campaign.report": [ReportSpec(campaign_id=_ID)],
 }
 
 
