@@ -17,7 +17,7 @@ from shared.queue.runtime import make_runtime
 from shared.runs import sync
 from shared.runs.body import Put
 from shared.runs.cancel import request_cancel
-from shared.runs.dispatch import dispatch_once
+from shared.runs.dispatch import Dispatcher, dispatch_once
 from shared.runs.reaper import reap_once
 from tests.conftest import MakePlatform
 from tests.support.platform import Platform, until
@@ -133,3 +133,16 @@ def test_without_a_live_worker_nothing_is_sent(make_platform: MakePlatform) -> N
     platform = make_platform()
     platform.submit("test.inline")
     assert dispatch_once(platform.engine, platform.settings, lambda *_message: None) == 0
+
+
+@pytest.mark.parametrize("first", ["queued", "succeeded"])
+def test_a_full_pool_whose_slot_frees_is_looked_at_for_what_is_queued_whichever_news_comes_first(
+    platform: Platform, first: str
+) -> None:
+    sent: list[UUID] = []
+    dispatcher = Dispatcher(platform.engine, platform.settings, lambda _kind, _pool, run, *_rest: sent.append(run))
+    for index in range(3):
+        platform.submit("test.inline", journal=str(index))
+    assert dispatcher.once() == 3  # two slots and one ahead: the pool is full, and nothing is left
+    news = [f"run 1 {state} test" for state in (first, "queued" if first == "succeeded" else "succeeded")]
+    assert [dispatcher.concerned([item]) for item in news] == [False, True]
