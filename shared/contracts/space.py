@@ -120,7 +120,12 @@ class Flat:
 
     def active(self, point: Mapping[str, Any]) -> bool:
         """Whether it is searched at a point that holds the values of all parameters before it."""
-        return all(name in point and point[name] in allowed for name, allowed in self.leaf.when.items())
+        return all(name in point and _among(point[name], allowed) for name, allowed in self.leaf.when.items())
+
+
+def _among(value: Any, allowed: list[Choice]) -> bool:
+    """True is not 1, to people as little as to JSON."""
+    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed)
 
 
 def flat(space: Mapping[str, FloatRange | IntRange | Categorical | ListOf]) -> list[Flat]:
@@ -269,11 +274,20 @@ def _values(parameter: Flat) -> list[Any]:
             f"space.{parameter.name}: a grid needs a finite number of values.",
             remedy="Give it a `step`, or make it categorical.",
         )
-    count = math.floor((leaf.high - leaf.low) / leaf.step + 1e-9) + 1
+    count = _steps(leaf, leaf.step) + 1
     if count > 100_000:
         raise UserError(f"space.{parameter.name}: {count} values are too many for a grid.", remedy="Take longer steps.")
-    # the last one may lie beyond by a rounding error
-    return [min(leaf.low + index * leaf.step, leaf.high) for index in range(count)]
+    return [_at(leaf, leaf.step, index) for index in range(count)]
+
+
+def _steps(leaf: FloatRange | IntRange, step: float) -> int:
+    """How many steps fit between the ends."""
+    return math.floor((leaf.high - leaf.low) / step + _ROUNDING)
+
+
+def _at(leaf: FloatRange | IntRange, step: float, index: int) -> float:
+    """The value after so many steps; the last one may lie beyond the end by a rounding error."""
+    return min(leaf.low + index * step, leaf.high)
 
 
 def samples(parameters: list[Flat]) -> Iterator[Point]:
@@ -297,7 +311,9 @@ def samples(parameters: list[Flat]) -> Iterator[Point]:
 
 
 def _ends(leaf: Leaf) -> list[Any]:
-    return list(leaf.choices) if isinstance(leaf, Categorical) else [leaf.low, leaf.high]
+    if isinstance(leaf, Categorical):
+        return list(leaf.choices)
+    return [leaf.low, leaf.high if leaf.step is None else _at(leaf, leaf.step, _steps(leaf, leaf.step))]
 
 
 def placed(base: Mapping[str, Any], space: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
