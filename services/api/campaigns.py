@@ -28,7 +28,7 @@ from shared.contracts.campaigns import (
     TrialState,
     TrialView,
 )
-from shared.contracts.views import Page
+from shared.contracts.views import Page, SubmitRequest
 from shared.db.models import Campaign, Run
 from shared.db.session import transaction
 from shared.runs import idempotency
@@ -215,6 +215,13 @@ def list_trials(
     else:
         items = read.changed_trials(session, found.id, at or (changed_since, BEYOND), states=state, limit=limit + 1)
     return page_of_trials(items, of, limit)
+
+
+@router.get("/{campaign}/best")
+def best_trial(campaign: str, session: SessionDep, identity: ViewerDep) -> SubmitRequest:
+    """The best trial as a request, whole: `POST /v1/runs` takes it as it is."""
+    found = control.find(session, identity.project_id, campaign)
+    return read.best_request(session, found, session.get_one(Run, found.id))
 
 
 @router.get("/{campaign}/trials.csv", response_class=Response, responses=_CSV)

@@ -17,8 +17,9 @@ from shared.contracts.campaigns import (
     TrialState,
     TrialView,
 )
-from shared.contracts.views import Progress
+from shared.contracts.views import Progress, SubmitRequest
 from shared.db.models import Campaign, Run
+from shared.errors import NotFound
 
 _COUNTS = text(
     "SELECT campaign_id, origin = 'carried' AS carried, state, count(*) AS trials FROM trials "
@@ -98,6 +99,17 @@ def best_trials(session: Session, campaign_id: UUID, front: Sequence[list[Any]])
     rows = session.execute(_NAMED, {"id": campaign_id, "numbers": numbers}).all()
     named = {row.number: row for row in rows}
     return [BestTrial(number=n, values=scores, params=named[n].params, run_id=named[n].run_id) for n, scores in front]
+
+
+def best_request(session: Session, campaign: Campaign, run: Run) -> SubmitRequest:
+    """The best trial as it can be asked for again. Raises `NotFound` while no allowed trial has ended."""
+    best = winner(spec_of(run).objectives, campaign.front)
+    if best is None:
+        words = f"Campaign {campaign.name!r} has no best trial yet."
+        raise NotFound(words, remedy="Wait for the end of the first one that keeps to every limit.")
+    [trial] = best_trials(session, campaign.id, [list(best)])
+    made_by = session.get_one(Run, trial.run_id)
+    return SubmitRequest(kind=made_by.kind, spec=made_by.spec, pool=campaign.pool, labels=run.labels)
 
 
 def views(session: Session, found: Sequence[tuple[Campaign, Run]]) -> list[CampaignView]:

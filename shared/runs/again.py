@@ -33,10 +33,10 @@ def retry(
     Of a batch only the runs that did not succeed, unless `everything`. Raises `Conflict` for a run that has not ended,
     has succeeded or has a spec that this release cannot read, and what `submit` raises.
     """
-    if run.state not in TERMINAL:
-        raise Conflict(f"The run has not ended (it is {run.state}).", remedy="Wait for its end, or cancel it first.")
     if run.kind == CAMPAIGN:
         raise Conflict("A campaign is not retried.", remedy="Fork it: the new one knows what this one has tried.")
+    if run.state not in TERMINAL:
+        raise Conflict(f"The run has not ended (it is {run.state}).", remedy="Wait for its end, or cancel it first.")
     if run.kind == BATCH:
         return _retry_batch(session, settings, caller, run, key, everything)
     if everything:

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.contracts.roles import Role
+from tests.api.conftest import MakeClient
 from tests.api.people import member, project
 from tests.hpo.support import Campaigns
 from tests.support.platform import Platform
@@ -256,3 +257,28 @@ def test_one_key_begins_one_campaign_and_one_name_is_taken_once(client: TestClie
     first, again = (client.post("/v1/campaigns", json={"spec": campaign()}, headers=once) for _ in range(2))
     assert first.json()["id"] == again.json()["id"]
     assert "named 'search' already" in begun(client, status=409)["detail"]
+
+
+def test_the_best_trial_can_be_asked_for_again_as_it_is(client: TestClient, campaigns: Campaigns) -> None:
+    view = begun(client, budget={"trials": 3}, base={"cost": 3.0})
+    assert client.get("/v1/campaigns/search/best").status_code == 404
+    trials = campaigns.drive(view["id"])
+    best = shown(client, "search/best")
+    assert (best["kind"], best["pool"], best["spec"]["cost"]) == ("test.seek", "test", 3.0)
+    assert best["spec"]["x"] == min(trials, key=lambda trial: trial["scores"][0])["params"]["x"]
+    again = client.post("/v1/runs", json=best)
+    assert (again.status_code, again.json()["spec"]) == (202, best["spec"]), again.text
+
+
+def test_eager_mode_searches_before_it_answers(make_client: MakeClient) -> None:
+    client = make_client(CELERY_ALWAYS_EAGER="true", FAULTLINE_HEARTBEAT_S="1", FAULTLINE_LEASE_S="30")
+    made = begun(
+        client,
+        kind="dataset.generate",
+        base={"units_per_fault": 1, "records_per_unit": 1, "duration_s": 0.5},
+        space={"seed": {"type": "int", "low": 1, "high": 9}},
+        objectives=[{"result": "records"}],
+        budget={"trials": 3},
+    )
+    assert (made["state"], made["counts"]["complete"]) == ("succeeded", 3), made
+    assert shown(client, "search/best")["spec"]["seed"] == made["best"]["params"]["seed"]

@@ -13,8 +13,7 @@ import yaml
 from rich.console import Console
 from typer.testing import Result
 
-from services.cli.arguments import WrongArguments
-from services.cli.commands.campaign_files import EXAMPLE, put, read_document
+from services.cli.commands.campaign_files import EXAMPLE, put
 from services.cli.sdk import ApiConflict, Client
 from services.cli.ui.campaign_live import Scene, chosen, frame
 from services.cli.ui.campaigns import labels
@@ -145,7 +144,10 @@ def test_trials_and_the_best_spec_are_written_to_files(
     assert [int(row["number"]) for row in csv.DictReader(table.read_text().splitlines())] == [0, 1, 2, 3]
     assert shown(real("campaigns", "export", "search", "--format", "yaml", "-o", str(spec), "--json"))["bytes"] > 0
     written = yaml.safe_load(spec.read_text())
-    assert (written["x"], written["cost"]) == (best["params"]["x"], 3.0)
+    assert (written["kind"], written["spec"]["x"], written["spec"]["cost"]) == ("test.seek", best["params"]["x"], 3.0)
+    assert f"# Trial {best['number']} of the campaign search, the best of 4." in spec.read_text()
+    again = shown(real("runs", "submit", str(spec), "--set", "spec.y=2", "--json"))
+    assert (again["spec"]["x"], again["spec"]["y"], again["pool"]) == (best["params"]["x"], 2, "test")
     assert json.loads(real("campaigns", "export", "search", "--format", "json").stdout) == written
     listed = shown(real("campaigns", "trials", "search", "--json"))
     assert [one["number"] for one in listed] == [0, 1, 2, 3]
@@ -175,31 +177,24 @@ def test_what_cannot_be_meant_is_refused(real: Faultline, begin: Begin, given: l
     assert reason in words(result)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("a: [1", "line 1"),
-        ("- 1", "holds no campaign"),
-        ("", "holds no campaign"),
-        ("name: a\nname: b", "line 1: 'name' is named twice"),
-        ("a: &x [1]\nb: *x", "aliases"),
-        ("a: !!python/object/apply:os.system [ls]", "line 1"),
-        ("[" * 5000, "nested"),
-        ("x" * (1 << 20) + "x", "larger than 1 MiB"),
-    ],
-)
-def test_a_file_that_is_no_campaign_is_refused_with_its_line(text: str, reason: str, tmp_path: Path) -> None:
-    file = tmp_path / "search.yaml"
-    file.write_text(text)
-    with pytest.raises(WrongArguments, match=reason):
-        read_document(file)
+def test_a_run_that_a_file_describes_wrongly_is_refused_with_its_place(real: Faultline, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    wrong = {"kind: no.such\nspec: {}": "no.such", "kind: test.seek\nspec: {x: 500}": "x: ", "a: 1": "kind"}
+    for written, place in wrong.items():
+        file.write_text(written)
+        refused = real("runs", "submit", str(file))
+        assert (refused.exit_code, place in words(refused)) == (2, True), refused.output
 
 
-def test_numbers_are_numbers_and_words_are_words(tmp_path: Path) -> None:
-    file = tmp_path / "search.yaml"
-    file.write_text("a: 1e-4\nb: no\nc: 2026-01-01\nd: .5\ne: 7\nf: true\ng: null")
-    expected = {"a": 1e-4, "b": "no", "c": "2026-01-01", "d": 0.5, "e": 7, "f": True, "g": None}
-    assert read_document(file) == expected
+def test_a_run_that_a_file_describes_may_name_its_dataset(
+    real: Faultline, client: Client, platform: Platform, tmp_path: Path
+) -> None:
+    made_by = client.submit("dataset.generate", GenerateSpec(name="bearings")).id
+    change(platform, "UPDATE runs SET state = 'succeeded', finished_at = now() WHERE id = :run", run=made_by)
+    file = tmp_path / "run.yaml"
+    file.write_text("kind: model.train\nspec: {name: m, dataset_id: bearings, recipe: {type: rf}}\nlabels: {a: b}\n")
+    run = shown(real("runs", "submit", str(file), "--json"))
+    assert (run["spec"]["dataset_id"], run["labels"]) == (str(client.dataset("bearings").id), {"a": "b"})
 
 
 def test_a_field_is_found_by_its_place_also_where_names_have_dots() -> None:

@@ -1,20 +1,20 @@
-"""`faultline campaigns export`: all trials as a table, or the spec of the best one."""
+"""`faultline campaigns export`: all trials as a table, or the best one as a run."""
 
 import json
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 from rich.text import Text
 
 from services.cli.arguments import WrongArguments
+from services.cli.documents import to_yaml
 from services.cli.session import Session
-from services.cli.ui.text import safe
-from shared.errors import NotFound
+from services.cli.ui.text import number, safe
+from shared.contracts.campaigns import CampaignView
 
 
 class Format(StrEnum):
@@ -26,17 +26,17 @@ class Format(StrEnum):
 
 
 Campaign = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Name or id.", show_default=False)]
-As = Annotated[Format, typer.Option("--format", "-f", help="csv: every trial; json, yaml: the spec of the best one.")]
+As = Annotated[Format, typer.Option("--format", "-f", help="csv: every trial; json, yaml: the best one.")]
 To = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: stdout.")]
 
 
 def export_campaign(session: Session, campaign: Campaign, form: As = Format.CSV, to: To = None) -> None:
-    """Write all trials as a table, or the spec of the best trial, whole: to be trained again as it is.
+    """Write all trials as a table, or the best trial as a run that can be submitted again as it is.
 
     \b
     Examples:
       faultline campaigns export rates --format csv -o rates.csv
-      faultline campaigns export rates --format yaml -o best.yaml
+      faultline campaigns export rates --format yaml -o best.yaml && faultline runs submit best.yaml
     """
     if to is None or str(to) == "-":
         for block in _blocks(session, campaign, form):
@@ -55,18 +55,21 @@ def _blocks(session: Session, campaign: str, form: Format) -> Iterator[bytes]:
     if form is Format.CSV:
         yield from session.client.trials_csv(campaign)
         return
-    spec = _best_spec(session, campaign)
+    best = session.client.best_trial(campaign).model_dump(mode="json", exclude_unset=True)
     if form is Format.JSON:
-        yield (json.dumps(spec, indent=2, ensure_ascii=False) + "\n").encode()
+        yield (json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()
     else:
-        yield yaml.safe_dump(spec, sort_keys=False, allow_unicode=True).encode()
+        yield to_yaml(best, *_scores(session.client.campaign(campaign))).encode()
 
 
-def _best_spec(session: Session, campaign: str) -> dict[str, Any]:
-    """The spec of the best trial's run. Raises `NotFound` where there is none."""
-    best = session.client.campaign(campaign).best
-    if best is None or best.run_id is None:
-        raise NotFound(
-            f"Campaign {campaign!r} has no best trial yet.", remedy=f"`faultline campaigns watch {campaign}` shows it."
-        )
-    return session.client.run(best.run_id).spec
+def _scores(campaign: CampaignView) -> Iterator[str]:
+    """What stands above the best trial."""
+    best = campaign.best
+    if best is None:
+        return
+    yield f"Trial {best.number} of the campaign {safe(campaign.name)}, the best of {campaign.counts.total}."
+    for objective, value in zip(campaign.spec.objectives, best.values, strict=True):
+        yield f"{safe(objective.result)}: {number(value)}"
+    for name, value in best.params.items():
+        yield f"{safe(name)}: {safe(value)}"
+    yield "Run it again: faultline runs submit FILE"

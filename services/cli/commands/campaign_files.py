@@ -1,18 +1,12 @@
-"""Files of campaigns: what `faultline campaigns create` reads, an example of it, and `--set` on top."""
+"""Files of campaigns: an example of what `faultline campaigns create` reads, and `--set` on top."""
 
-import json
-import re
-import sys
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from services.cli.arguments import WrongArguments, build
 from shared.contracts.campaigns import CampaignRequest
 
-MOST_BYTES = 1 << 20
-_FORM = "Correct it; `faultline campaigns example` shows the form."
+#: remedy for a file that is none
+FORM = "Correct it; `faultline campaigns example` shows the form."
 #: beside the fields of the spec
 BESIDE = ("pool", "priority", "labels")
 
@@ -66,67 +60,6 @@ seed: 7
 # priority: 0
 # labels: {team: drives}
 """
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without what surprises: words as in JSON (`1e-4` is a number, `no` and days are text), no key twice, and no
-    aliases, by which a small file could say very much."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """See PyYAML."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not read")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """See PyYAML."""
-        names = [key.value for key, _value in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise yaml.MarkedYAMLError(problem=f"{twice!r} is named twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_WORDS = {
-    "bool": r"^(true|false)$",
-    "null": r"^(null|~|)$",
-    "int": r"^[-+]?[0-9]+$",
-    "float": r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$",
-}
-_Loader.yaml_implicit_resolvers = {}
-for _name, _pattern in _WORDS.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(_pattern), None)
-
-
-def read_document(file: Path) -> dict[str, Any]:
-    """What a file of YAML or JSON says; `-` is stdin. Raises `WrongArguments` with the line."""
-    try:
-        text = sys.stdin.read(MOST_BYTES + 1) if str(file) == "-" else _text(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongArguments(
-            f"{str(file)!r} cannot be read ({error}).", remedy="Name a file of YAML or JSON."
-        ) from error
-    if len(text) > MOST_BYTES:
-        raise WrongArguments(f"{str(file)!r} is larger than {MOST_BYTES >> 20} MiB.", remedy="Leave something out.")
-    try:
-        document = json.loads(text) if file.suffix == ".json" else _Loader(text).get_single_data()
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise WrongArguments(f"{str(file)!r}: {_why(error)}.", remedy=_FORM) from error
-    if not isinstance(document, dict):
-        raise WrongArguments(f"{str(file)!r} holds no campaign.", remedy=_FORM)
-    return document
-
-
-def _text(file: Path) -> str:
-    with file.open(encoding="utf-8") as opened:
-        return opened.read(MOST_BYTES + 1)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError):
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
-        return f"{line}{error.problem or error.context}"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
 
 
 def put(document: dict[str, Any], place: str, value: Any) -> None:

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from services.cli.arguments import WrongArguments, build, settings
 from services.cli.commands.campaign_export import export_campaign
-from services.cli.commands.campaign_files import EXAMPLE, put, read_document, request_of
+from services.cli.commands.campaign_files import EXAMPLE, FORM, put, request_of
 from services.cli.commands.run_filter import span_s
+from services.cli.documents import read_document
 from services.cli.lazy import ListingGroup
 from services.cli.lookup import dataset_id
 from services.cli.outcome import conclude, wait_for
@@ -68,7 +69,7 @@ def create_campaign(
       faultline campaigns example > search.yaml
       faultline campaigns create search.yaml --set budget.trials=50 --watch
     """
-    document = read_document(file)
+    document = read_document(file, "campaign", FORM)
     for place, value in settings(fields).items():
         put(document, place, value)
     base = document.get("base")

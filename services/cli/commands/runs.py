@@ -13,6 +13,7 @@ from services.cli.commands.run_clone import clone
 from services.cli.commands.run_files import Run, artifacts, download, metrics
 from services.cli.commands.run_filter import Which
 from services.cli.commands.run_link import link
+from services.cli.commands.run_submit import submit
 from services.cli.commands.run_why import why
 from services.cli.lazy import INTERRUPTED, Group
 from services.cli.lookup import find_run
@@ -77,6 +78,7 @@ def wait_run(session: Session, run: Run = "last") -> None:
     conclude(session, wait_for(session, find_run(session.client, run)))
 
 
+command(app, "submit")(submit)
 command(app, "why")(why)
 command(app, "cancel")(cancel)
 command(app, "pause")(pause)

@@ -15,7 +15,7 @@ from shared.contracts.campaigns import (
     TrialState,
     TrialView,
 )
-from shared.contracts.views import Page
+from shared.contracts.views import Page, SubmitRequest
 
 
 class CampaignCalls:
@@ -89,6 +89,10 @@ class CampaignCalls:
         """All trials that changed after a revision, in the order of their changes; the last one's is asked for next."""
         query = {"changed_since": since}
         return pages(self.http, f"/v1/campaigns/{segment(ref)}/trials", Page[TrialView], 1_000 * LARGEST_PAGE, query)
+
+    def best_trial(self, ref: str) -> SubmitRequest:
+        """The best trial as a request that can be submitted again. Raises `ApiNotFound` while there is none."""
+        return parse(SubmitRequest, self.http.get(f"/v1/campaigns/{segment(ref)}/best"))
 
     def trials_csv(self, ref: str) -> Iterator[bytes]:
         """Every trial as comma-separated values, in blocks as they come."""
