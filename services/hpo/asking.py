@@ -1,5 +1,6 @@
 """Starts trials: asks the study for points and submits a run for each, as far as there is room."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,8 @@ from shared.runs import outbox
 from shared.runs.submit import Request, submit
 from shared.settings import Settings
 
-#: Started per step: the lock is held so long.
-_MOST_AT_ONCE = 50
+#: A step asks no longer than this, for people who steer wait for its lock: the next one goes on.
+_LONGEST_S = 5.0
 
 
 def top_up(
@@ -28,7 +29,11 @@ def top_up(
 
     A point that is no spec of the kind is a failed trial; of those there may be as many as there is room, per step.
     False: the project may queue no more for now, and the study knows a trial that there is not."""
-    for _ in range(min(room, _MOST_AT_ONCE)):
+    until_s = time.monotonic() + _LONGEST_S
+    for _ in range(room):
+        if time.monotonic() > until_s:
+            outbox.put(session, ADVANCE, {"run_id": str(row.id)})
+            return True
         fixed = None
         if waiting:
             waiting.pop(0)
@@ -39,8 +44,6 @@ def top_up(
         number, point = study.ask(fixed)
         if not start(session, settings, row, study, number, point, origin="sampler"):
             return False
-    if room > _MOST_AT_ONCE:
-        outbox.put(session, ADVANCE, {"run_id": str(row.id)})
     return True
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -18,11 +19,13 @@ from shared.contracts.results import EvaluationResult
 from shared.contracts.specs import EvaluationSpec
 from shared.contracts.states import RunState
 from shared.contracts.views import Progress
+from shared.errors import QuotaExceeded, UserError
 from shared.runs import parents, sync
 from shared.runs.errors import cancelled, named_cause
 from shared.runs.submit import Request, submit
 from shared.settings import Settings
 
+_log = structlog.get_logger(__name__)
 _EVALUATE = "model.evaluate"
 _NAME_WINNER = text(
     "UPDATE models SET run_id = :winner WHERE project_id = :project AND run_id = ANY(:ours) RETURNING id"
@@ -48,14 +51,30 @@ def conclude(session: Session, settings: Settings, row: CampaignRow, study: Camp
     if best is None:
         _end(session, row, RunState.FAILED, None, _nothing_found(row))
         return True
-    if row.winner_run_id is None:
-        (found,) = best_trials(session, row.id, [[best[0], best[1]]])
-        row.winner_run_id, row.changed = found.run_id, True
-        row.score_run_id = _score(session, settings, row, study)
+    if row.winner_run_id is None and not _name_winner(session, settings, row, study, best):
+        return False
     score = session.execute(_RUN, {"id": row.score_run_id}).one() if row.score_run_id else None
     if score is not None and score.finished_at is None:
         return False
     _end(session, row, RunState.SUCCEEDED, _result(session, row, study, best, score), None)
+    return True
+
+
+def _name_winner(
+    session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, best: tuple[int, list[float]]
+) -> bool:
+    """Name the winner and have it scored, if that can be. False: the project may queue nothing for now."""
+    (found,) = best_trials(session, row.id, [[best[0], best[1]]])
+    row.winner_run_id = found.run_id
+    try:
+        with session.begin_nested():
+            row.score_run_id = _score(session, settings, row, study)
+    except QuotaExceeded:
+        row.winner_run_id, row.queue_full = None, True
+        return False
+    except UserError as error:
+        _log.warning("the winner is not scored", campaign=row.name, why=error.message)
+    row.changed = True
     return True
 
 

@@ -45,7 +45,7 @@ def ask_if_due(session: Executes, row: CampaignRow, *, last: bool) -> None:
     """Ask for it if the trials that have ended have grown by a fifth, or if nothing more will end."""
     if not row.changed:
         return
-    before = session.execute(_ENDED, {"id": row.id}).scalar()
+    before = row.ended_before
     if _mark(before) < _mark(row.ended) or (last and before < row.ended):
         outbox.put(session, IMPORTANCE, {"run_id": str(row.id)})
 

@@ -30,6 +30,32 @@ _READ = text(
     FROM campaigns JOIN runs ON runs.id = campaigns.id WHERE campaigns.id = :id
     """
 )
+#: Columns of both that are taken over under their own names.
+_AS_THEY_ARE = (
+    "name",
+    "pool",
+    "spec",
+    "spec_version",
+    "labels",
+    "priority",
+    "attempt",
+    "traceparent",
+    "stopping",
+    "max_parallel",
+    "study_attrs",
+    "asked",
+    "carried",
+    "ended",
+    "failures",
+    "front",
+    "improved_at",
+    "gpu_s",
+    "cost",
+    "revision",
+    "reason",
+    "winner_run_id",
+    "score_run_id",
+)
 _REST = text("UPDATE campaigns SET look_at = NULL WHERE id = :id AND look_at IS NOT NULL")
 _WRITE = text(
     """
@@ -103,6 +129,7 @@ class CampaignRow:
     asked: int
     carried: int
     ended: int
+    ended_before: int  #: at the beginning of the step
     failures: int
     front: list[list[Any]]
     improved_at: int
@@ -139,37 +166,16 @@ def lock(session: Executes, campaign_id: UUID, patience_s: float) -> CampaignRow
     return CampaignRow(
         id=campaign_id,
         caller=Caller(row.created_by, row.project_id),
-        name=row.name,
-        pool=row.pool,
-        spec=row.spec,
-        spec_version=row.spec_version,
         used=row.sampler,
-        labels=row.labels,
-        priority=row.priority,
-        attempt=row.attempt,
-        traceparent=row.traceparent,
         cancelled=row.cancel_requested_at is not None,
         paused=row.pause_requested_at is not None,
-        stopping=row.stopping,
-        max_parallel=row.max_parallel,
         budget=Budget(**row.budget),
-        study_attrs=row.study_attrs,
-        asked=row.asked,
-        carried=row.carried,
-        ended=row.ended,
-        failures=row.failures,
-        front=row.front,
-        improved_at=row.improved_at,
-        gpu_s=row.gpu_s,
-        cost=row.cost,
-        revision=row.revision,
-        reason=row.reason,
         active_s=active_s,
         stale=(row.active_since is None) != (row.pause_requested_at is not None)
         or (row.look_at is not None and row.look_at <= row.now),
-        winner_run_id=row.winner_run_id,
-        score_run_id=row.score_run_id,
         age_s=float(row.age_s),
+        ended_before=row.ended,
+        **{column: getattr(row, column) for column in _AS_THEY_ARE},
     )
 
 

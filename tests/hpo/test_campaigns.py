@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from services.hpo import asking
 from shared.campaigns import control
 from shared.contracts.campaigns import Budget, CampaignChange, ForkRequest, StopRequest
 from shared.contracts.causes import Cause
@@ -299,3 +300,17 @@ def test_of_two_objectives_the_front_is_returned(campaigns: Campaigns) -> None:
     result = campaigns.platform.run(campaign_id)["envelope"]["result"]
     told = {tuple(trial["values"]) for trial in result["front"]}
     assert told == {tuple(scores[number]) for number in front}
+
+
+def test_a_step_that_asks_for_long_lets_others_in_between(
+    campaigns: Campaigns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_LONGEST_S", -1.0)
+    campaign_id = campaigns.submit(budget={"trials": 3}, max_parallel=3)
+    campaigns.advance(campaign_id)
+    assert campaigns.trials(campaign_id) == []
+    monkeypatch.undo()
+    steps = "SELECT count(*) AS n FROM outbox WHERE step = 'campaign.advance'"
+    assert campaigns.platform.rows(steps)[0]["n"] == 2  # the first one, and the one that goes on
+    campaigns.advance(campaign_id)
+    assert len(campaigns.trials(campaign_id)) == 3

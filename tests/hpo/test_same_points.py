@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from services.hpo import advance as coordinator
+from services.hpo import asking
 from tests.hpo.support import Campaigns
 
 NUMBERS = {
@@ -44,7 +45,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_warm() -> Iterator[None]:
+def _nothing_is_warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # a slow machine would ask for fewer trials in a step, and so by other rows
+    monkeypatch.setattr(asking, "_LONGEST_S", float("inf"))
     coordinator._WARM.clear()
     yield
     coordinator._WARM.clear()
