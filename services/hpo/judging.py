@@ -10,6 +10,7 @@ from services.hpo import rows
 from services.hpo.rows import CampaignRow
 from services.hpo.samplers import next_rung
 from services.hpo.study import CampaignStudy
+from shared.campaigns.trials import last_reported
 from shared.contracts.campaigns import TrialState
 from shared.runs.cancel import request_cancel
 
@@ -47,11 +48,11 @@ def _judge_one(session: Session, row: CampaignRow, study: CampaignStudy, trial: 
         if math.isfinite(told[step]):
             reports[str(step)] = told[step]
         rung = next_rung(study.spec.pruner, step)
-    state = TrialState.RUNNING
+    state, scores = TrialState.RUNNING, None
     if pruned:
         study.tell(trial.number, TrialState.PRUNED)
-        state, rung = TrialState.PRUNING, None
+        state, rung, scores = TrialState.PRUNING, None, last_reported(reports)
         request_cancel(session, trial.run_id)
     attrs = study.trial_attrs(trial.number)
-    rows.told(session, row, trial.number, state, attrs, ended=False, reports=reports, next_rung=rung)
+    rows.told(session, row, trial.number, state, attrs, ended=False, scores=scores, reports=reports, next_rung=rung)
     return rows.changed(trial, state=state, reports=reports)

@@ -16,15 +16,15 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as Theirs
 from sqlalchemy import select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from services.hpo.study import distribution, encoded
+from services.hpo.study import distribution, frozen
 from shared.campaigns.control import find, spec_of
-from shared.contracts.campaigns import CampaignSpec, TrialState
+from shared.contracts.campaigns import CampaignSpec
 from shared.contracts.space import Categorical, Flat, Point, check_point, flat
 from shared.contracts.states import TERMINAL
 from shared.db.models import Campaign, Project, Run, Trial
@@ -33,15 +33,7 @@ from shared.errors import Conflict, NotFound, UserError
 from shared.runs import parents
 from shared.settings import Settings
 
-_THEIRS = {
-    TrialState.ENQUEUED: Theirs.WAITING,
-    TrialState.RUNNING: Theirs.RUNNING,
-    TrialState.PRUNING: Theirs.RUNNING,
-    TrialState.COMPLETE: Theirs.COMPLETE,
-    TrialState.PRUNED: Theirs.PRUNED,
-    TrialState.FAILED: Theirs.FAIL,
-    TrialState.CANCELLED: Theirs.FAIL,
-}
+_KNOWN = text("SELECT params, scores FROM trials WHERE campaign_id = :id AND origin = 'carried' AND run_id IS NULL")
 _CARRY = text(
     """
     INSERT INTO trials (campaign_id, number, state, origin, params, scores, violations, revision, finished_at)
@@ -73,22 +65,14 @@ def export_campaign(session: Session, campaign: Campaign, url: str, name: str, *
 
 
 def _as_theirs(row: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    state = _THEIRS[TrialState(row.state)]
-    waiting = state == Theirs.WAITING
-    attrs = {f"constraints:{index}": broken for index, broken in enumerate(row.violations or [])}
+    trial = frozen(row, distributions)
     about = {"run_id": row.run_id and str(row.run_id), "origin": row.origin, "error": row.error, "state": row.state}
-    trial = create_trial(
-        state=state,
-        params={} if waiting else encoded(row.params),
-        distributions={} if waiting else {name: distributions[name] for name in row.params},
-        values=row.scores if state in {Theirs.COMPLETE, Theirs.PRUNED} else None,
-        intermediate_values={int(step): value for step, value in row.reports.items()},
-        system_attrs={"fixed_params": encoded(row.params)} if waiting else attrs,
-        user_attrs={name: value for name, value in about.items() if value is not None},
-    )
-    if not waiting:
+    for name, value in about.items():
+        if value is not None:
+            trial.set_user_attr(name, value)
+    if trial.state != Theirs.WAITING:
         trial.datetime_start = _local(row.created_at)
-    if state.is_finished():
+    if trial.state.is_finished():
         trial.datetime_complete = _local(row.finished_at or row.created_at)
     return trial
 
@@ -100,7 +84,8 @@ def _local(at: datetime) -> datetime:
 
 def import_study(session: Session, campaign: Campaign, url: str, name: str) -> tuple[int, int]:
     """Carry the complete trials of a study that fit the space into a campaign that goes on: its sampler knows them.
-    Having no run, none of them can be the winner. Returns how many were carried, and how many did not fit.
+    Having no run, none of them can be the winner. Returns how many were carried, without those that an earlier import
+    brought, and how many did not fit.
 
     Raises `UserError` for a storage that cannot be opened or other objectives, `NotFound` for a study that there is
     not, `Conflict` for a campaign that has ended."""
@@ -117,7 +102,9 @@ def import_study(session: Session, campaign: Campaign, url: str, name: str) -> t
             remedy="Import a study with the same objectives in the same order.",
         )
     trials = study.get_trials(deepcopy=False, states=(Theirs.COMPLETE,))
-    fitting = [ours for ours in (_as_ours(spec, flat(spec.space), trial) for trial in trials) if ours is not None]
+    known = [(row.params, list(row.scores)) for row in session.execute(_KNOWN, {"id": campaign.id})]
+    found = [ours for ours in (_as_ours(spec, flat(spec.space), trial) for trial in trials) if ours is not None]
+    fitting = [(point, scores, broken) for point, scores, broken in found if (point, scores) not in known]
     for offset, (point, scores, violations) in enumerate(fitting):
         values = {"id": campaign.id, "number": campaign.asked + offset, "revision": campaign.revision + 1}
         values |= {"params": orjson.dumps(point).decode(), "scores": scores, "violations": violations}
@@ -128,7 +115,7 @@ def import_study(session: Session, campaign: Campaign, url: str, name: str) -> t
         campaign.revision += 1
         session.flush()
         parents.wake(session, run)
-    return len(fitting), len(trials) - len(fitting)
+    return len(fitting), len(trials) - len(found)
 
 
 def _as_ours(

@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.terminator import RegretBoundEvaluator
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as Theirs
 from sqlalchemy import text
 
@@ -162,19 +163,7 @@ class CampaignStudy:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
     def _add(self, row: Any) -> None:
-        state = _THEIRS[TrialState(row.state)]
-        known = state != Theirs.WAITING
-        trial = optuna.trial.create_trial(
-            state=state,
-            params=encoded(row.params) if known else {},
-            distributions={name: self._distributions[name] for name in row.params} if known else {},
-            values=_values(row, state),
-            intermediate_values={int(step): value for step, value in row.reports.items()},
-            system_attrs={**row.attrs, **_constraints(row.violations or [])}
-            if known
-            else {"fixed_params": encoded(row.params)},
-        )
-        self._study.add_trial(trial)
+        self._study.add_trial(frozen(row, self._distributions))
         self.size += 1
 
     def _follow(self, row: Any) -> None:
@@ -191,6 +180,22 @@ class CampaignStudy:
             self._storage.set_trial_intermediate_value(trial_id, int(step), value)
         if state.is_finished():
             self._storage.set_trial_state_values(trial_id, state, _values(row, state))
+
+
+def frozen(row: Any, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+    """A trial's row as Optuna knows it; `distributions` by parameter."""
+    state = _THEIRS[TrialState(row.state)]
+    waiting = state == Theirs.WAITING
+    return create_trial(
+        state=state,
+        params={} if waiting else encoded(row.params),
+        distributions={} if waiting else {name: distributions[name] for name in row.params},
+        values=_values(row, state),
+        intermediate_values={int(step): value for step, value in row.reports.items()},
+        system_attrs={"fixed_params": encoded(row.params)}
+        if waiting
+        else {**row.attrs, **_constraints(row.violations or [])},
+    )
 
 
 def _constraints(violations: Sequence[float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from services.hpo import rows
 from services.hpo.asking import start
 from services.hpo.rows import CampaignRow
 from services.hpo.study import CampaignStudy
-from shared.campaigns.trials import is_allowed, joined, measured
+from shared.campaigns.trials import is_allowed, joined, last_reported, measured
 from shared.campaigns.used import running_s
 from shared.contracts.campaigns import TrialState
 from shared.contracts.causes import Cause
@@ -56,8 +56,7 @@ def _tell_end(session: Session, row: CampaignRow, study: CampaignStudy, trial: A
     row.ended += 1
     number = trial.number
     if trial.state == TrialState.PRUNING:  # the study knows
-        scores = [trial.reports[max(trial.reports, key=int)]] if trial.reports else None
-        _write(session, row, study, trial, TrialState.PRUNED, scores=scores)
+        _write(session, row, study, trial, TrialState.PRUNED, scores=last_reported(trial.reports))
     elif trial.run_state == RunState.SUCCEEDED:
         _tell_result(session, row, study, trial)
     else:

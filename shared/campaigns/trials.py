@@ -69,6 +69,11 @@ def _violation(limit: Limit, value: float) -> float:
     return max(above, below)
 
 
+def last_reported(reports: Mapping[str, float]) -> list[float] | None:
+    """The score of a pruned trial: what it reported last, by step."""
+    return [reports[max(reports, key=int)]] if reports else None
+
+
 def is_allowed(violations: Sequence[float] | None) -> bool:
     """Whether a trial keeps to every limit."""
     return all(violation <= 0 for violation in violations or [])

@@ -141,3 +141,26 @@ def test_the_command_says_what_it_did(campaigns: Campaigns, url: str, capsys: py
         assert "5 trials of first written to study first." in capsys.readouterr().out
         assert main(["export", *where]) == 1
         assert "--replace" in capsys.readouterr().err
+
+
+def test_an_import_that_is_repeated_adds_nothing(campaigns: Campaigns, url: str) -> None:
+    done = campaigns.submit(name="done", budget={"trials": 4})
+    campaigns.drive(done)
+    exported(campaigns, done, url)
+    other = campaigns.submit(name="other", budget={"trials": 4})
+    assert imported(campaigns, other, url) == (4, 0)
+    assert imported(campaigns, other, url) == (0, 0)
+    assert campaigns.row(other)["carried"] == 4
+
+
+def test_a_trial_that_is_being_pruned_is_pruned_there(campaigns: Campaigns, url: str) -> None:
+    pruner = {"type": "threshold", "upper": -1.0}
+    campaign_id = campaigns.submit(budget={"trials": 1}, max_parallel=1, pruner=pruner)
+    campaigns.advance(campaign_id)
+    (trial,) = campaigns.trials(campaign_id)
+    campaigns.report(trial["run_id"], 1, 2.0)
+    campaigns.advance(campaign_id)
+    assert campaigns.trials(campaign_id)[0]["state"] == "pruning"
+    exported(campaigns, campaign_id, url)
+    (there,) = optuna.load_study(study_name="s", storage=url).trials
+    assert (there.state, there.value) == (optuna.trial.TrialState.PRUNED, 2.0)
