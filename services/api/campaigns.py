@@ -1,5 +1,6 @@
 """Campaigns: searches over the fields of a spec, and what people ask of one that goes on."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -133,21 +134,22 @@ def _stopped(session: Session, identity: Identity, campaign: str, wanted: StopRe
 @router.post("/{campaign}/pause", status_code=202)
 def pause_campaign(campaign: str, parts: PartsDep, identity: EditorDep) -> CampaignView:
     """Let it start nothing, and its trials rest without slots. The time of a pause does not count."""
-    with transaction(parts.engine) as session:
-        found = control.find(session, identity.project_id, campaign)
-        request_pause(session, found.id)
-        audit(session, identity, "campaign.pause", found.id)
-    parts.after_submit()
-    return _now(parts, found.id)
+    return _acted(parts, identity, campaign, "campaign.pause", request_pause)
 
 
 @router.post("/{campaign}/resume", status_code=202)
 def resume_campaign(campaign: str, parts: PartsDep, identity: EditorDep) -> CampaignView:
     """Let it and its trials go on."""
+    return _acted(parts, identity, campaign, "campaign.resume", resume)
+
+
+def _acted(
+    parts: Parts, identity: Identity, campaign: str, action: str, act: Callable[[Session, UUID], None]
+) -> CampaignView:
     with transaction(parts.engine) as session:
         found = control.find(session, identity.project_id, campaign)
-        resume(session, found.id)
-        audit(session, identity, "campaign.resume", found.id)
+        act(session, found.id)
+        audit(session, identity, action, found.id)
     parts.after_submit()
     return _now(parts, found.id)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 from services.api import loops
 from services.api.gc import start_collecting
 from services.api.loops import Pass, Passes
+from shared.campaigns import pinning as _pinning  # noqa: F401 - what a scheduled report pins of a campaign
 from shared.campaigns import sweep as campaigns
 from shared.db.leader import Leader
 from shared.db.session import make_engine, transaction

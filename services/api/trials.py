@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
 
 from services.api.cursors import cursor_for, position_of
 from shared.campaigns import read
+from shared.campaigns.cells import cell
 from shared.contracts.campaigns import CampaignSpec, TrialView
 from shared.contracts.space import flat
 from shared.contracts.views import Page
@@ -21,7 +21,6 @@ from shared.db.session import transaction
 BEYOND = 2**31 - 1
 _REVISIONS = 2**62 - 1
 _BLOCK = 500  #: trials that are in memory at a time
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_cursor(cursor: str | None, of: Any) -> tuple[int, int] | None:
@@ -81,12 +80,5 @@ def _cells(trial: TrialView, params: list[str], objectives: int) -> list[Any]:
 
 def _line(cells: list[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow([_cell(cell) for cell in cells])
+    csv.writer(line).writerow(map(cell, cells))
     return line.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """As it is written: lists as JSON, and text that a spreadsheet would calculate behind an apostrophe."""
-    if isinstance(value, bool | list):
-        return orjson.dumps(value).decode()
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

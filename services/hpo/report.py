@@ -12,6 +12,7 @@ from services.hpo import drawing
 from services.hpo.drawing_points import draw_contour, draw_history, draw_pareto, draw_slices
 from services.hpo.drawing_wide import draw_importance, draw_parallel, draw_rungs, draw_timeline
 from services.hpo.report_page import page
+from shared.campaigns.cells import cell
 from shared.contracts.campaign_report import ReportData, ReportedTrial, ReportResult, ReportSpec
 from shared.contracts.campaign_views import ViewName
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
@@ -84,13 +85,3 @@ def _row(data: ReportData, trial: ReportedTrial) -> list[Any]:
     params = [trial.params.get(name) for name in data.parameters]
     padded = [*values, *[None] * (len(data.aims) - len(values))]
     return [trial.number, trial.state, trial.origin, *padded, trial.allowed, *params, trial.run_id, *ends, trial.error]
-
-
-def cell(value: Any) -> str:
-    """A value in a table: text that a spreadsheet would take for a formula begins with an apostrophe (OWASP)."""
-    if value is None:
-        return ""
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return repr(value)
-    words = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return f"'{words}" if words.startswith(("=", "+", "-", "@", "\t", "\r")) else words

@@ -2,7 +2,6 @@
 
 from sqlalchemy import Engine, text
 
-from shared.campaigns import pinning as _pinning  # noqa: F401 - schedules are submitted in this process
 from shared.contracts.campaigns import ADVANCE
 from shared.db.session import transaction
 from shared.runs import outbox

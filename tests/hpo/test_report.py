@@ -12,8 +12,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from services.hpo.report import cell, write_report
+from services.hpo.report import write_report
 from shared.artifacts import ArtifactStore
+from shared.campaigns.cells import cell
 from shared.campaigns.pinning import pin_campaign
 from shared.contracts.campaign_report import ReportResult, ReportSpec
 from shared.db.session import transaction
