@@ -99,3 +99,43 @@ def test_a_training_that_lags_behind_is_pruned_at_a_rung(campaigns: Campaigns) -
     assert {trial["state"] for trial in trials} == {"complete", "pruned"}
     assert all(set(trial["reports"]) <= {"2", "4", "8"} for trial in trials)
     assert campaigns.platform.rows("SELECT 1 FROM models") == []
+
+
+def test_the_shape_of_a_network_and_the_recipe_of_its_data_are_searched_together(campaigns: Campaigns) -> None:
+    platform = campaigns.platform
+    block = {
+        "type": {"type": "categorical", "choices": ["plain", "residual", "separable"]},
+        "width": {"type": "int", "low": 4, "high": 8, "step": 4},
+        "kernel": {"type": "categorical", "choices": [3, 5]},
+        "attention": {"type": "categorical", "choices": ["none", "squeeze"]},
+    }
+    campaign_id = begin(
+        campaigns,
+        name="shapes",
+        base={
+            "dataset_id": str(dataset(campaigns)),
+            "window_s": 0.4,
+            "recipe": {"type": "convnet", "epochs": 1},
+            "synthetic": {"mode": "add", "units_per_fault": 1, "records_per_unit": 1, "duration_s": 1.0},
+        },
+        space={
+            "recipe.blocks": {"type": "list", "length": [1, 3], "item": block},
+            "synthetic.snr_db": {"type": "categorical", "choices": [[0.0, 6.0], [10.0, 20.0]]},
+        },
+        objectives=[
+            {"result": "validation_accuracy", "goal": "maximize"},
+            {"result": "cost.flops", "goal": "minimize"},
+        ],
+        constraints=[{"result": "cost.latency_ms", "max": 1000}],
+        budget={"trials": 4},
+        max_parallel=2,
+    )
+    run = campaigns.ended(campaign_id, 200)
+    assert run["state"] == "succeeded", run["envelope"]
+    result = run["envelope"]["result"]
+    depths = {trial["number"]: trial["params"]["recipe.blocks.length"] for trial in campaigns.trials(campaign_id)}
+    (winner,) = platform.rows("SELECT spec, envelope FROM runs WHERE id = :id", id=result["best"]["run_id"])
+    assert len(winner["spec"]["recipe"]["blocks"]) == depths[result["best"]["number"]]
+    assert winner["envelope"]["result"]["synthetic_windows"] > 0
+    assert result["test"]["records"] > 0
+    assert platform.rows("SELECT 1 FROM models WHERE name = 'shapes'")
