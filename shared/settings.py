@@ -5,6 +5,7 @@ Everything has the prefix `FAULTLINE_`, but for the three names that Celery user
 
 import os
 import socket
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -67,6 +68,17 @@ class Rate(BaseModel):
     burst: int = Field(ge=1)
 
 
+#: What services allow, or bear.
+_PER_MINUTE = {
+    "webhook": 6000.0,
+    "email": 100.0,
+    "slack": 60.0,
+    "msteams": 120.0,
+    "discord": 30.0,
+    "tgram": 60.0,
+    "pagerduty": 120.0,
+    "default": 60.0,
+}
 _POOLS = [Pool(name="generation"), Pool(name="training-cpu", lead=0), Pool(name="analysis"), Pool(name="hpo")]
 
 
@@ -160,11 +172,44 @@ class Settings(BaseSettings):
     #: sign what the API gives out for a while (tickets); the first signs, all are believed
     secret_keys: list[Annotated[SecretStr, Field(min_length=32)]] = Field(default_factory=list)
 
+    # -- notices
+    notify_poll_s: float = Field(0.25, gt=0, le=60)  #: events without a bell of their own, and what has become due
+    notify_lease_s: float = Field(60.0, gt=0)  #: a delivery that a worker took and never came back from
+    notify_connect_s: float = Field(5.0, gt=0, le=60)
+    notify_total_s: float = Field(10.0, gt=0, le=60)  #: one attempt, whatever the receiver does
+    notify_answer_bytes: int = Field(65_536, ge=1024)  #: read of an answer
+    #: pauses before the second, third, ... attempt, each made up to a fifth longer by chance; the last one repeats
+    notify_backoff_s: list[float] = Field(
+        default_factory=lambda: [5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0], min_length=1
+    )
+    notify_give_up_s: float = Field(86_400.0, gt=0)  #: after the first attempt
+    notify_breaker_failures: int = Field(5, ge=1)  #: in a row: then a channel rests, longer and longer
+    notify_breaker_longest_s: float = Field(900.0, gt=0)
+    notify_disable_after_s: float = Field(86_400.0, gt=0)  #: nothing got through for so long: switched off
+    #: networks that channels may reach although they are not public, e.g. ["10.2.0.0/16"]
+    notify_allowed_networks: list[IPv4Network | IPv6Network] = Field(default_factory=list)
+    notify_allow_http: bool = False  #: without TLS everybody on the way can read and change notices
+    #: at most so many per minute and channel, by service, where the channel says nothing else
+    notify_per_minute: dict[str, float] = Field(default_factory=lambda: dict(_PER_MINUTE))
+    notify_link_expires_s: float = Field(604_800.0, gt=0)
+    notify_quota_share: float = Field(0.8, gt=0, le=1)  #: of a quota: then its people are told
+    smtp_host: str | None = None
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_from: str | None = None
+    keep_notices_days: float = Field(90.0, ge=0)
+
     # -- what is seen of it
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     metrics_port: int | None = Field(None, ge=0, le=65_535)
     eager_task_modules: list[str] = Field(
-        default_factory=lambda: ["services.generation.tasks", "services.training.tasks", "services.hpo.tasks"]
+        default_factory=lambda: [
+            "services.generation.tasks",
+            "services.training.tasks",
+            "services.hpo.tasks",
+        ]
     )
 
     @field_validator("database_url", "database_direct_url")
@@ -189,6 +234,12 @@ class Settings(BaseSettings):
             raise ValueError("lease_s must be at least three heartbeats (3 x heartbeat_s)")
         if 0 < self.keep_idempotency_keys_days < 1:
             raise ValueError("keep_idempotency_keys_days must be 0 (for ever) or at least 1")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("smtp_user and smtp_password belong together")
+        if self.smtp_host and not self.mail_from:
+            raise ValueError("mail_from: say from whom mail comes, e.g. faultline@example.org")
+        if self.notify_total_s >= self.notify_lease_s:
+            raise ValueError("notify_lease_s must be longer than notify_total_s")
         _ = self.s3  # its own rules hold from the start
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):

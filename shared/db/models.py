@@ -11,6 +11,16 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import NOW, Base, Xid8
+from shared.db.notifying import (
+    Channel,
+    Delivery,
+    DeliveryAttempt,
+    InboxEntry,
+    NewsPlace,
+    Notice,
+    Subscription,
+    UsedLink,
+)
 from shared.db.tenancy import ApiKey, AuditEntry, Membership, Principal, Project
 
 __all__ = [
@@ -19,10 +29,16 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Campaign",
+    "Channel",
     "Dataset",
+    "Delivery",
+    "DeliveryAttempt",
     "IdempotencyKey",
+    "InboxEntry",
     "Membership",
     "Model",
+    "NewsPlace",
+    "Notice",
     "Outbox",
     "PoolControl",
     "Principal",
@@ -31,9 +47,11 @@ __all__ = [
     "RunEvent",
     "RunMetric",
     "Schedule",
+    "Subscription",
     "Trial",
     "Upload",
     "UploadSession",
+    "UsedLink",
     "Worker",
 ]
 

@@ -21,14 +21,18 @@ from shared.settings import Settings
 STEPS_QUEUE = "steps"
 #: steps of the campaign coordinator
 CAMPAIGNS_QUEUE = "campaigns"
-_STEP_QUEUES = (STEPS_QUEUE, CAMPAIGNS_QUEUE)
+#: steps of the notifier
+NOTIFICATIONS_QUEUE = "notifications"
+_STEP_QUEUES = (STEPS_QUEUE, CAMPAIGNS_QUEUE, NOTIFICATIONS_QUEUE)
+#: by what their names begin with
+_QUEUE_OF = {"campaign": CAMPAIGNS_QUEUE, "notification": NOTIFICATIONS_QUEUE}
 #: Beyond a kind's own hard limit, which the keeper watches: only for a keeper that is stuck itself.
 _LAST_RESORT_S = 60.0
 
 
 def step_queue(step: str) -> str:
     """Where a step is sent."""
-    return CAMPAIGNS_QUEUE if step.startswith("campaign.") else STEPS_QUEUE
+    return _QUEUE_OF.get(step.partition(".")[0], STEPS_QUEUE)
 
 
 class Holder:

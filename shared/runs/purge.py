@@ -13,9 +13,14 @@ from shared.db.session import transaction
 from shared.runs.freed import Freed
 
 _BATCH = 200
-#: In the order that references allow. Events, metrics and artifacts go with their run, trials with their campaign.
+#: In the order that references allow. Events, metrics and artifacts go with their run, trials with their campaign,
+#: deliveries with their channel.
 _TABLES = (
     "idempotency_keys",
+    "inbox",
+    "subscriptions",
+    "channels",
+    "notices",
     "campaigns",
     "models",
     "datasets",

@@ -26,6 +26,8 @@ _PINNED = (
     "EXISTS (SELECT 1 FROM runs r WHERE r.finished_at IS NULL AND r.project_id = a.project_id "
     "AND jsonb_exists(r.inputs, CAST(a.id AS text)))"
 )
+#: Nothing of a notice is on its way any more.
+_TOLD = "NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.notice_id = a.id AND d.state IN ('held', 'pending', 'sending'))"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,15 @@ CLASSES = [
         f"{_ENDED_LONG_AGO} AND {SPENT}",
         lambda s: s.keep_spent_files_days,
         files=True,
+    ),
+    Kept("notices", "notices", f"WHERE a.at < {_BEFORE} AND {_TOLD}", lambda s: s.keep_notices_days, at="at"),
+    Kept(
+        "used links",
+        "used_links",
+        f"WHERE a.used_at < {_BEFORE}",
+        lambda s: s.notify_link_expires_s / 86_400,
+        key="ctid",
+        at="used_at",
     ),
     Kept("abandoned uploads", "upload_sessions", f"WHERE a.expires_at < {_BEFORE}", lambda _: 1e-9, at="expires_at"),
     Kept(
