@@ -1,66 +1,122 @@
-"""What eight trials at a time find beside Optuna one by one, with as many trials: `python -m tests.hpo.quality tpe gp`.
+"""What several trials at a time find beside Optuna one by one, with as many trials.
 
-The median of the best over five seeds, on three functions whose minimum is known. Trials end in rounds of eight.
+`python -m tests.hpo.quality tpe gp`: three functions whose minimum is known. With `--training`: a real, small training
+(`small_training.py`), sought by `auto` and `tpe` unless others are named. It prints the median of the best over five
+seeds. Trials end in rounds, which is the hardest case: the points of a round know nothing of one another's values.
 """
 
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import optuna
 from pydantic import TypeAdapter
 
-from services.hpo.study import CampaignStudy
+from services.hpo.study import CampaignStudy, distribution
+from shared.campaigns.checks import chosen
 from shared.contracts.campaigns import CampaignSpec, Sampler, TrialState
+from shared.contracts.space import flat
+from tests.hpo.small_training import SPACE, SmallTraining
 from tests.support.seeking import SeekSpec, campaign, value_of
 
-TRIALS, SEEDS, AT_ONCE = 60, (1, 2, 3, 4, 5), 8
+SEEDS = (1, 2, 3, 4, 5)
 RANGES = {
     "sphere": {"x": (-5.0, 5.0), "y": (-5.0, 5.0)},
     "branin": {"x": (-5.0, 10.0), "y": (0.0, 15.0)},
     "rosenbrock": {"x": (-2.0, 2.0), "y": (-1.0, 3.0)},
 }
+_SAMPLER: TypeAdapter[Sampler] = TypeAdapter(Sampler)
 
 
-def value(function: str, point: dict[str, Any]) -> float:
-    """The function at a point."""
-    return value_of(SeekSpec.model_validate({"function": function, **point}))
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised, and how long it is sought."""
+
+    name: str
+    space: Mapping[str, Any]
+    value: Callable[[dict[str, Any]], float]
+    trials: int
+    rounds: tuple[int, ...]  #: trials at a time
+
+    def spec(self, seed: int, sampler: str, at_once: int) -> CampaignSpec:
+        """A campaign that seeks it."""
+        return CampaignSpec.model_validate(
+            campaign(
+                space=self.space,
+                seed=seed,
+                sampler={"type": sampler},
+                max_parallel=at_once,
+                budget={"trials": self.trials},
+            )
+        )
 
 
-def one_by_one(function: str, seed: int) -> float:
-    """The best that Optuna's own sampler finds in sequence."""
+def functions() -> list[Problem]:
+    """Sphere, Branin and Rosenbrock in two dimensions."""
 
-    def objective(trial: optuna.Trial) -> float:
-        return value(function, {name: trial.suggest_float(name, *ends) for name, ends in RANGES[function].items()})
+    def problem(name: str, ranges: dict[str, tuple[float, float]]) -> Problem:
+        def value(point: dict[str, Any]) -> float:
+            return value_of(SeekSpec.model_validate({"function": name, **point}))
 
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(multivariate=True, seed=seed))
-    study.optimize(objective, n_trials=TRIALS)
+        space = {place: {"type": "float", "low": low, "high": high} for place, (low, high) in ranges.items()}
+        return Problem(name, space, value, trials=60, rounds=(8,))
+
+    return [problem(name, ranges) for name, ranges in RANGES.items()]
+
+
+def one_by_one(problem: Problem, seed: int) -> float:
+    """The best that Optuna's TPE finds in sequence, as it comes out of the box."""
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    space = {leaf.name: distribution(leaf.leaf) for leaf in flat(problem.spec(seed, "tpe", 1).space)}
+    for _ in range(problem.trials):
+        trial = study.ask(space)
+        study.tell(trial, problem.value(trial.params))
     return study.best_value
 
 
-def at_once(function: str, seed: int, used: Sampler) -> float:
-    """The best of a campaign whose trials end in rounds."""
-    space = {name: {"type": "float", "low": low, "high": high} for name, (low, high) in RANGES[function].items()}
-    study = CampaignStudy(CampaignSpec.model_validate(campaign(space=space, seed=seed, max_parallel=AT_ONCE)), used)
+def at_once(problem: Problem, seed: int, sampler: str, size: int) -> float:
+    """The best of a campaign whose trials end in rounds of `size`."""
+    spec = problem.spec(seed, sampler, size)
+    study = CampaignStudy(spec, chosen(spec))
     best = float("inf")
-    while study.size < TRIALS:
-        for number, point in [study.ask() for _ in range(min(AT_ONCE, TRIALS - study.size))]:
-            found = value(function, point)
+    while study.size < problem.trials:
+        for number, point in [study.ask() for _ in range(min(size, problem.trials - study.size))]:
+            found = problem.value(point)
             best = min(best, found)
             study.tell(number, TrialState.COMPLETE, [found])
     return best
 
 
-def main() -> None:
-    """Print the medians."""
-    adapter: TypeAdapter[Sampler] = TypeAdapter(Sampler)
-    for function in RANGES:
-        told = [f"one by one {median(one_by_one(function, seed) for seed in SEEDS):.4f}"]
-        for name in sys.argv[1:] or ["tpe"]:
-            used = adapter.validate_python({"type": name})
-            told.append(f"{name} at once {median(at_once(function, seed, used) for seed in SEEDS):.4f}")
-        print(f"{function:<12} {'   '.join(told)}", flush=True)  # noqa: T201 - its output
+def compare(problem: Problem, samplers: list[str]) -> None:
+    """Print the medians of one problem."""
+    told = {"one by one": [one_by_one(problem, seed) for seed in SEEDS]}
+    for size in problem.rounds:
+        for sampler in samplers:
+            used = chosen(problem.spec(SEEDS[0], sampler, size)).type
+            name = f"{sampler} ({used})" if sampler != used else sampler
+            told[f"{name}, {size} at once"] = [at_once(problem, seed, sampler, size) for seed in SEEDS]
+    for how, found in told.items():
+        each = " ".join(f"{value:.4f}" for value in found)
+        print(f"{problem.name:<12} {how:<24} median {median(found):.4f}   ({each})", flush=True)  # noqa: T201 - its output
+
+
+def main(words: list[str]) -> None:
+    """Compare."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    samplers = [word for word in words if not word.startswith("--")]
+    if "--training" not in words:
+        for problem in functions():
+            compare(problem, samplers or ["tpe"])
+        return
+    with TemporaryDirectory() as folder:
+        training = SmallTraining(Path(folder))
+        problem = Problem("training", SPACE, training.value, trials=28, rounds=(4, 8))
+        compare(problem, samplers or ["auto", "tpe"])
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
