@@ -33,6 +33,7 @@ Fields = Annotated[
 Wait = Annotated[bool, typer.Option("--wait", help="Wait in silence until it is over.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show its trials live until it is over.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+_AT_STOP = {False: "finish", True: "cancel"}
 _MORE = re.compile(r"(\+?)\s*(\S+)")
 
 
@@ -128,11 +129,14 @@ def stop_campaign(
     session: Session,
     campaign: Campaign,
     cancel_running: Annotated[bool, typer.Option("--cancel-running", help="Do not finish what runs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Try nothing more, and end with the best so far.
+    """Try nothing more, and end with the best so far. It cannot go on afterwards; `pause` lets it rest instead.
 
-    Example: faultline campaigns stop rates --cancel-running
+    Example: faultline campaigns stop rates --cancel-running --yes
     """
+    name = session.client.campaign(campaign).name
+    session.confirm(f"Stop the campaign {name!r} for good, and {_AT_STOP[cancel_running]} what runs?", yes=yes)
     stopped = session.client.stop_campaign(campaign, cancel_running=cancel_running)
     _told(session, stopped, f"ends; trials that run are {'cancelled' if cancel_running else 'finished'}.")
 

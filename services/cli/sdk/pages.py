@@ -1,5 +1,6 @@
 """Lists that come in pages."""
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from services.cli.sdk.transport import Query, Transport, parse
@@ -24,3 +25,14 @@ def pages(
             break
         cursor = answer.next_cursor
     return items[:limit]
+
+
+def each_page(http: Transport, path: str, page: type[Page[T]], query: Query | None = None) -> Iterator[list[T]]:
+    """The whole list, a page at a time as it comes."""
+    cursor: str | None = None
+    while True:
+        answer = parse(page, http.get(path, {**(query or {}), "limit": LARGEST_PAGE, "cursor": cursor}))
+        yield answer.items
+        if answer.next_cursor is None or answer.next_cursor == cursor:
+            return
+        cursor = answer.next_cursor

@@ -12,7 +12,7 @@ from rich.text import Text
 from services.cli.ui.bars import bar
 from services.cli.ui.campaigns import broken, counted, labels, point_words, shares, shown, standing, star, trial_state
 from services.cli.ui.text import number, safe
-from shared.contracts.campaigns import HOLDING, CampaignView, TrialState, TrialView
+from shared.contracts.campaigns import HOLDING, BestTrial, CampaignView, TrialState, TrialView
 from shared.contracts.space import flat
 
 WIDEST = 140
@@ -25,7 +25,7 @@ class Scene:
     """What is known of a campaign and its trials."""
 
     campaign: CampaignView
-    trials: dict[int, TrialView] = field(default_factory=dict)
+    trials: dict[int, TrialView] = field(default_factory=dict)  #: by number; of many only those that run and the newest
     progress: dict[UUID, float] = field(default_factory=dict)  #: by run; of those that run
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     lost: str = ""  #: why nothing newer is known
@@ -33,8 +33,20 @@ class Scene:
     @property
     def best(self) -> set[int]:
         """Numbers of the best trial, or of the front."""
-        front = {trial.number for trial in self.campaign.front}
-        return front or ({self.campaign.best.number} if self.campaign.best else set())
+        return {trial.number for trial in self._front}
+
+    @property
+    def rows(self) -> list[TrialView]:
+        """What can be shown: the trials, and the best as the campaign has them."""
+        best = {
+            trial.number: TrialView(state=TrialState.COMPLETE, origin="sampler", allowed=True, **trial.model_dump())
+            for trial in self._front
+        }
+        return list((best | self.trials).values())
+
+    @property
+    def _front(self) -> list[BestTrial]:
+        return self.campaign.front or ([self.campaign.best] if self.campaign.best else [])
 
 
 def frame(scene: Scene, width: int, height: int | None) -> RenderableType:
@@ -46,8 +58,8 @@ def frame(scene: Scene, width: int, height: int | None) -> RenderableType:
     room = None if height is None else max(height - len(parts) - 3, 1)
     rows = chosen(scene, room)
     parts += [Text(), _table(scene, rows, width)]
-    hidden = len(scene.trials) - len(rows)
-    if hidden:
+    hidden = scene.campaign.counts.total + scene.campaign.counts.carried - len(rows)
+    if hidden > 0:
         parts.append(Text(f" and {hidden:,} more: `faultline campaigns trials {safe(scene.campaign.name)}`", "quiet"))
     return Group(*parts)
 
@@ -59,7 +71,7 @@ def chosen(scene: Scene, room: int | None) -> list[TrialView]:
         first = 0 if trial.number in scene.best else 1 if trial.state in HOLDING else 2
         return first, -trial.number
 
-    kept = sorted(scene.trials.values(), key=rank)
+    kept = sorted(scene.rows, key=rank)
     if room is not None and len(kept) > room:
         kept = kept[: max(room - 1, 1)]  # a line says how many more there are
     return sorted(kept, key=lambda trial: trial.number)
