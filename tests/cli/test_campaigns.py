@@ -93,7 +93,7 @@ def test_a_campaign_is_created_steered_and_shown(real: Faultline, client: Client
     assert "Trial 0" in real("campaigns", "enqueue", "search", "x=0.5", "y=-1").stdout
     assert client.trials("search")[0].params == {"x": 0.5, "y": -1}
     assert "searching" in real("campaigns", "list").stdout
-    assert "cancelled" in real("campaigns", "stop", "search", "--cancel-running").stdout
+    assert "cancelled" in real("campaigns", "stop", "search", "--cancel-running", "--yes").stdout
     assert client.campaign("search").stopping == "cancel"
 
 
@@ -129,7 +129,7 @@ def test_it_is_watched_to_its_end_a_line_for_each_trial_and_its_result_shown(
 
 def test_a_campaign_that_fails_is_an_error_with_its_reason(real: Faultline, campaigns: Campaigns, begin: Begin) -> None:
     view = begin(budget={"trials": 6})
-    real("campaigns", "stop", "search", "--cancel-running")
+    real("campaigns", "stop", "search", "--cancel-running", "--yes")
     campaigns.advance(view.id)
     assert real("campaigns", "watch", "search").exit_code == 1
 
