@@ -6,10 +6,11 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from shared.campaigns.trials import trial_spec
+from shared.campaigns.trials import PointTooLarge, trial_spec
 from shared.contracts.campaigns import CampaignSpec, CmaEs, Gp, Nsga2, Sampler, Tpe
 from shared.contracts.kinds import kind_named
 from shared.contracts.space import Categorical, Flat, flat, found_at, grid, samples
+from shared.contracts.specs import Spec
 from shared.errors import UserError
 from shared.settings import Pool
 
@@ -26,8 +27,7 @@ def check(spec: CampaignSpec, pool: Pool) -> CampaignSpec:
         raise UserError("base.name: trials are named by the campaign.", remedy="Leave it out.")
     parameters = flat(spec.space)
     _check_base(spec)
-    for point in samples(parameters):
-        trial_spec(spec, 0, point)
+    examples(spec)
     if kind.result is not None:
         for place, name in _results(spec):
             if not _has(kind.result, name.split(".")):
@@ -39,6 +39,23 @@ def check(spec: CampaignSpec, pool: Pool) -> CampaignSpec:
         points = len(grid(parameters, spec.budget.trials or _MOST_GRID))
         return spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": points})})
     return spec
+
+
+def examples(campaign: CampaignSpec) -> list[Spec]:
+    """Some points that touch every end of the space, as specs; those that are too large are left out.
+
+    Raises `UserError` for a point that is no spec of the kind, and if all are too large: a corner that is too large
+    is a trial that fails, should it be asked for."""
+    found: list[Spec] = []
+    refused: PointTooLarge | None = None
+    for point in samples(flat(campaign.space)):
+        try:
+            found.append(trial_spec(campaign, 0, point))
+        except PointTooLarge as error:
+            refused = error
+    if refused is not None and not found:
+        raise refused
+    return found
 
 
 def _check_base(spec: CampaignSpec) -> None:

@@ -8,12 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from shared.campaigns.checks import check, chosen
-from shared.campaigns.trials import trial_spec
+from shared.campaigns.checks import check, chosen, examples
 from shared.campaigns.warm import carry
 from shared.contracts.campaigns import ADVANCE, CAMPAIGN, CampaignRequest
 from shared.contracts.kinds import kind_named
-from shared.contracts.space import flat, samples
 from shared.db.models import Campaign
 from shared.errors import Conflict
 from shared.runs import idempotency, outbox, parents
@@ -37,7 +35,7 @@ def submit_campaign(
     kind = kind_named(request.spec.kind)
     pool = settings.pool(request.pool or kind.pool)
     spec = check(request.spec, pool)
-    example = trial_spec(spec, 0, next(samples(flat(spec.space))))
+    example = examples(spec)[0]
     pin_inputs(session, caller.project_id, example)  # what the trials read is there
     parent = parents.open_parent(
         session,

@@ -9,12 +9,17 @@ from pydantic import ValidationError
 from shared.contracts.campaigns import CampaignSpec, Limit, Objective
 from shared.contracts.kinds import kind_named
 from shared.contracts.space import Point, found_at, placed
-from shared.contracts.specs import Spec
+from shared.contracts.specs import Spec, TooLarge
 from shared.errors import UserError
 
 
+class PointTooLarge(UserError):
+    """A point asks for more than one run may have; others of its space may be fine."""
+
+
 def trial_spec(campaign: CampaignSpec, number: int, point: Point) -> Spec:
-    """The spec of one trial. Raises `UserError` that names the parameter or the field of `base` which does not fit."""
+    """The spec of one trial. Raises `UserError` that names the parameter or the field of `base` which does not fit,
+    `PointTooLarge` where all of it fits but is too much together."""
     kind = kind_named(campaign.kind)
     given = placed(campaign.base, campaign.space, point)
     if "name" in kind.spec.model_fields:
@@ -23,6 +28,9 @@ def trial_spec(campaign: CampaignSpec, number: int, point: Point) -> Spec:
         return kind.spec.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if isinstance(too_large := first.get("ctx", {}).get("error"), TooLarge):
+            words = f"This point is too large: {too_large}."
+            raise PointTooLarge(words, remedy="If there are many of them, narrow the space.") from error
         raise _refused(campaign, point, [str(part) for part in first["loc"]], first["msg"]) from error
 
 

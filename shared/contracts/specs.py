@@ -24,6 +24,10 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+class TooLarge(ValueError):
+    """A spec would be fine if it asked for less."""
+
+
 class Spec(Contract):
     """Base of every spec. A new field with a default is no new version; a change of meaning is.
 
@@ -250,7 +254,7 @@ class ConvNetRecipe(NetworkRecipe):
         inputs = [self.stem.width, *(block.width for block in self.blocks)]
         weights = sum(block.convolution_weights(count) for block, count in zip(self.blocks, inputs, strict=False))
         if weights > MOST_PARAMETERS:
-            raise ValueError(
+            raise TooLarge(
                 f"blocks: {weights:,} weights, more than {MOST_PARAMETERS:,}; lower width or kernel, or use separable"
             )
         return self

@@ -14,6 +14,7 @@ from typer.testing import Result
 from services.cli import session as sessions
 from services.cli.session import Session
 from services.cli.ui import campaign_watch
+from services.cli.ui.campaign_live import Scene, frame
 from shared.contracts.campaigns import CampaignRequest
 from tests.api.people import change
 from tests.cli.conftest import InProcess, MakeClient
@@ -116,14 +117,14 @@ def test_of_many_trials_the_live_picture_fetches_the_newest_and_shows_the_best(
     change(platform, "UPDATE trials SET revision = number WHERE campaign_id = :run", run=campaign_id)
     change(platform, "UPDATE campaigns SET revision = 1000 WHERE id = :run", run=campaign_id)
     client = make(API_KEY, api)
-    scene = campaign_watch.Scene(client.campaign("search"))
+    scene = Scene(client.campaign("search"))
     watching = Session()
     watching.__dict__["client"] = client
     assert campaign_watch._look(watching, scene, None) == 1000
     assert sorted(scene.trials) == list(range(801, 1000))
     assert len(api.asked) < 6
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(campaign_watch.frame(scene, 140, 24))
+    console.print(frame(scene, 140, 24))
     text = console.export_text()
     (best,) = scene.best
     assert best not in scene.trials
