@@ -1,11 +1,10 @@
-"""Files that people write: YAML or JSON, read by the rules of YAML 1.2, written so that every reader reads the same.
+"""Files that people write: YAML or JSON, read by the rules of YAML 1.2.
 
-To a YAML 1.1 reader `no` is false, `1e-3` a text and `0:30` a number; here only `true`, `false`, `null` and numbers as
-JSON has them are more than text. Anchors are refused: a small file could stand for a very large one.
+Only `true`, `false`, `null` and numbers as JSON has them are more than text. Anchors are refused: a small file could
+stand for a very large one.
 """
 
 import json
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,16 +13,9 @@ from typing import Any, ClassVar
 import yaml
 
 from services.cli.arguments import WrongArguments
+from shared.contracts.written import SCALARS, TAG
 
 _MOST_BYTES = 1 << 20
-_TAG = "tag:yaml.org,2002:"
-#: tag -> how its values look, and the signs that they begin with
-_SCALARS = {
-    "null": (re.compile(r"^(~|null|)$"), ["~", "n", ""]),
-    "bool": (re.compile(r"^(true|false)$"), ["t", "f"]),
-    "int": (re.compile(r"^[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789")),
-    "float": (re.compile(r"^[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")),
-}
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,7 +23,7 @@ class _Loader(yaml.SafeLoader):
     yaml_constructors: ClassVar[dict[Any, Any]] = {
         None: yaml.SafeLoader.yaml_constructors[None],
         **{
-            f"{_TAG}{name}": yaml.SafeLoader.yaml_constructors[f"{_TAG}{name}"]
+            f"{TAG}{name}": yaml.SafeLoader.yaml_constructors[f"{TAG}{name}"]
             for name in ("null", "bool", "int", "float", "str", "seq", "map")
         },
     }
@@ -54,17 +46,8 @@ class _Loader(yaml.SafeLoader):
         return found
 
 
-class _Dumper(yaml.SafeDumper):
-    """Quotes what either version of YAML would take for more than text."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        del data
-        return True
-
-
-for _name, (_looks, _begins) in _SCALARS.items():
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", _looks, _begins)
-    _Dumper.add_implicit_resolver(f"{_TAG}{_name}", _looks, _begins)
+for _name, (_looks, _begins) in SCALARS.items():
+    _Loader.add_implicit_resolver(f"{TAG}{_name}", _looks, _begins)
 
 
 def read_document(file: Path, what: str, remedy: str) -> dict[str, Any]:
@@ -118,9 +101,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number")
-
-
-def to_yaml(document: dict[str, Any], *comments: str) -> str:
-    """The document in YAML, in its own order, below some lines of comment."""
-    head = "".join(f"# {line}\n" for comment in comments for line in comment.splitlines())
-    return head + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100)

@@ -15,6 +15,7 @@ from services.hpo.report_page import page
 from shared.campaigns.cells import cell
 from shared.contracts.campaign_report import ReportData, ReportedTrial, ReportResult, ReportSpec
 from shared.contracts.campaign_views import ViewName
+from shared.contracts.written import to_yaml
 from shared.runs.body import Reporter, RunArtifacts, RunStopped
 
 _DRAW: dict[str, Callable[[Any], Figure]] = {
@@ -30,7 +31,7 @@ _DRAW: dict[str, Callable[[Any], Figure]] = {
 
 
 def write_report(spec: ReportSpec, reporter: Reporter, artifacts: RunArtifacts) -> ReportResult:
-    """Write `report.html`, each view as .svg, .png and .json, and `trials.csv`."""
+    """Write `report.html`, each view as .svg, .png and .json, `trials.csv`, and `best.yaml` where there is a best."""
     data = ReportData.model_validate(artifacts.input(spec.campaign_id).result)
     views: dict[str, Any] = {str(view.view): view for view in data.views}
     views[ViewName.SLICE] = data.slices
@@ -51,6 +52,8 @@ def write_report(spec: ReportSpec, reporter: Reporter, artifacts: RunArtifacts) 
             put(f"{name}.svg", pictures[name], "image/svg+xml")
             put(f"{name}.png", drawing.png(drawn), "image/png")
         put(f"{name}.json", _json(views[name]), "application/json")
+    if data.best is not None and data.best_spec:
+        put("best.yaml", best_yaml(data).encode(), "application/yaml")
     put("trials.csv", table(data).encode(), "text/csv; charset=utf-8")
     put("report.html", page(data, pictures).encode(), "text/html; charset=utf-8")
     return ReportResult(
@@ -66,6 +69,18 @@ def write_report(spec: ReportSpec, reporter: Reporter, artifacts: RunArtifacts) 
 def _json(view: Any) -> bytes:
     plain = [each.model_dump(mode="json") for each in view] if isinstance(view, list) else view.model_dump(mode="json")
     return orjson.dumps(plain, option=orjson.OPT_INDENT_2)
+
+
+def best_yaml(data: ReportData) -> str:
+    """The best trial as a request: `faultline runs submit best.yaml` and `POST /v1/runs` take it as it is."""
+    assert data.best is not None
+    scores = (f"{aim.result}: {value:.6g}" for aim, value in zip(data.aims, data.best.values, strict=True))
+    return to_yaml(
+        {"kind": data.kind, "spec": data.best_spec, "pool": data.pool, "labels": data.labels},
+        f"Trial {data.best.number} of the campaign {data.name}, the best of {data.trials_total}.",
+        *scores,
+        "Run it again: faultline runs submit best.yaml",
+    )
 
 
 def table(data: ReportData) -> str:

@@ -96,7 +96,10 @@ def _best(data: ReportData) -> str:
     values = ", ".join(f"{aim.result} {v:.6g}" for aim, v in zip(data.aims, data.best.values, strict=True))
     several = ", the best of the front by the first objective" if len(data.aims) > 1 else ""
     body = f"{_table(['parameter', 'value'], pairs)}<p></p><pre>{escape(spec)}</pre>"
-    words = f"Trial {data.best.number}{several}: {values}. Its spec, whole, to be trained again as it is:"
+    words = (
+        f"Trial {data.best.number}{several}: {values}. Its spec, whole; best.yaml, beside this page, is taken by "
+        "`faultline runs submit best.yaml` and runs it again as it is:"
+    )
     return _section("Best trial", words, body)
 
 
@@ -117,8 +120,17 @@ def _top(data: ReportData) -> str:
         *(short(name.rpartition(".")[2], 20) for name in data.parameters[:12]),
     ]
     rows = [[str(trial.number), *_values(trial), *_params(trial, data.parameters[:12])] for trial in data.top]
-    return _section(
-        f"Best {len(rows)}", "By the first objective, of those that keep to the limits.", _table(head, rows)
+    words = "By the first objective, of those that keep to the limits."
+    return _section(f"Best {len(rows)}", f"{words} {_all_trials(data)}", _table(head, rows))
+
+
+def _all_trials(data: ReportData) -> str:
+    """Where every trial is."""
+    if len(data.trials) == data.trials_total:
+        return f"All {data.trials_total:,} trials are in trials.csv, beside this page."
+    return (
+        f"trials.csv, beside this page, holds {len(data.trials):,} of {data.trials_total:,} trials; all of them: "
+        f"`faultline campaigns export {data.name} -o all.csv`, or GET /v1/campaigns/{data.name}/trials.csv."
     )
 
 

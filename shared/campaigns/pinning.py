@@ -21,7 +21,8 @@ from shared.runs.inputs import register_pin
 _MOST_POINTS, _MOST_TRIALS, _MOST_SLICES, _TOP = 500, 2000, 6, 20
 _ABOUT = text(
     """
-    SELECT campaigns.name, campaigns.reason, campaigns.created_at, campaigns.sampler, runs.state, runs.finished_at,
+    SELECT campaigns.name, campaigns.reason, campaigns.created_at, campaigns.sampler, campaigns.pool,
+        runs.labels, runs.state, runs.finished_at,
         runs.envelope -> 'result' -> 'test' AS test
     FROM campaigns JOIN runs ON runs.id = campaigns.id
     WHERE campaigns.id = :id AND campaigns.project_id = :project FOR KEY SHARE OF campaigns
@@ -91,6 +92,8 @@ def report_data(session: Executes, campaign: Looked, about: Any) -> ReportData:
             if best and found
             else None,
             "best_spec": found.spec if found else None,
+            "pool": about.pool,
+            "labels": about.labels,
             "test": about.test,
             "views": _views(session, campaign),
             "slices": _slices(session, campaign),

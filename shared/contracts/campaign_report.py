@@ -54,6 +54,8 @@ class ReportData(View):
     parameters: list[str]
     best: BestTrial | None
     best_spec: dict[str, Any] | None  #: whole, to be trained again as it is
+    pool: str | None = None  #: where its trials run
+    labels: dict[str, str] = Field(default_factory=dict)  #: of the campaign
     test: TestScore | None
     views: list[CampaignPicture]
     slices: list[SliceView]

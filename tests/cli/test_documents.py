@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cli.arguments import WrongArguments
-from services.cli.documents import parse_yaml, read_document, to_yaml
+from services.cli.documents import parse_yaml, read_document
+from shared.contracts.written import to_yaml
 
 #: text that is a number, a truth or a date to one version of YAML or another
 TRICKY = ["no", "on", "1e-3", "010", "1:30", "2026-01-31", "~", "", "0x1f", "-", "y", "Null", "1_000", ".inf", "="]

@@ -5,9 +5,10 @@
 seeds. Trials end in rounds, which is the hardest case: the points of a round know nothing of one another's values.
 """
 
-import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,7 +24,6 @@ from shared.contracts.space import flat
 from tests.hpo.small_training import SPACE, SmallTraining
 from tests.support.seeking import SeekSpec, campaign, value_of
 
-SEEDS = (1, 2, 3, 4, 5)
 RANGES = {
     "sphere": {"x": (-5.0, 5.0), "y": (-5.0, 5.0)},
     "branin": {"x": (-5.0, 10.0), "y": (0.0, 15.0)},
@@ -78,7 +78,7 @@ def one_by_one(problem: Problem, seed: int) -> float:
     return study.best_value
 
 
-def at_once(problem: Problem, seed: int, sampler: str, size: int) -> float:
+def at_once(problem: Problem, sampler: str, size: int, seed: int) -> float:
     """The best of a campaign whose trials end in rounds of `size`."""
     spec = problem.spec(seed, sampler, size)
     study = CampaignStudy(spec, chosen(spec))
@@ -91,32 +91,39 @@ def at_once(problem: Problem, seed: int, sampler: str, size: int) -> float:
     return best
 
 
-def compare(problem: Problem, samplers: list[str]) -> None:
-    """Print the medians of one problem."""
-    told = {"one by one": [one_by_one(problem, seed) for seed in SEEDS]}
-    for size in problem.rounds:
-        for sampler in samplers:
-            used = chosen(problem.spec(SEEDS[0], sampler, size)).type
-            name = f"{sampler} ({used})" if sampler != used else sampler
-            told[f"{name}, {size} at once"] = [at_once(problem, seed, sampler, size) for seed in SEEDS]
-    for how, found in told.items():
+def compare(problem: Problem, samplers: list[str], seeds: range) -> None:
+    """Print the median of the best for each way to seek."""
+
+    def tell(how: str, search: Callable[[int], float]) -> None:
+        found = [search(seed) for seed in seeds]
         each = " ".join(f"{value:.4f}" for value in found)
         print(f"{problem.name:<12} {how:<24} median {median(found):.4f}   ({each})", flush=True)  # noqa: T201 - its output
 
+    tell("one by one", partial(one_by_one, problem))
+    for size in problem.rounds:
+        for sampler in samplers:
+            used = chosen(problem.spec(1, sampler, size)).type
+            name = sampler if sampler == used else f"{sampler} ({used})"
+            tell(f"{name}, {size} at once", partial(at_once, problem, sampler, size))
 
-def main(words: list[str]) -> None:
+
+def main() -> None:
     """Compare."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    samplers = [word for word in words if not word.startswith("--")]
-    if "--training" not in words:
+    parser = ArgumentParser(prog="python -m tests.hpo.quality")
+    parser.add_argument("samplers", nargs="*", help="default: tpe; of the training auto and tpe")
+    parser.add_argument("--training", action="store_true", help="a real training instead of functions")
+    parser.add_argument("--seeds", type=int, default=5, help="searches of each kind")
+    asked = parser.parse_args()
+    seeds = range(1, asked.seeds + 1)
+    if not asked.training:
         for problem in functions():
-            compare(problem, samplers or ["tpe"])
+            compare(problem, asked.samplers or ["tpe"], seeds)
         return
     with TemporaryDirectory() as folder:
         training = SmallTraining(Path(folder))
         problem = Problem("training", SPACE, training.value, trials=28, rounds=(4, 8))
-        compare(problem, samplers or ["auto", "tpe"])
+        compare(problem, asked.samplers or ["auto", "tpe"], seeds)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

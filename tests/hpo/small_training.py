@@ -24,7 +24,7 @@ SPACE: dict[str, dict[str, Any]] = {
 }
 _DATA = GenerateSpec(
     name="small", faults=["healthy", "outer_race", "inner_race"], units_per_fault=8, records_per_unit=1,
-    duration_s=1.6, sample_rate_hz=6000, severity=(0.5, 1.0), snr_db=(3.0, 12.0),
+    duration_s=1.6, sample_rate_hz=6000, severity=(0.4, 1.0), snr_db=(0.0, 9.0),
 )  # fmt: skip
 _WINDOW_S = 0.4
 
@@ -59,7 +59,7 @@ class SmallTraining:
     def value(self, point: dict[str, Any]) -> float:
         """The least validation loss (cross entropy in nats) of the training at `point`: the body of `model.train`."""
         recipe = {"type": "cnn1d", "epochs": 10, "augment": False, **point}
-        split = {"validation_fraction": 0.4}
+        split = {"test_fraction": 0.1, "validation_fraction": 0.5}
         fields = {"name": "small", "dataset_id": self._dataset_id, "recipe": recipe, "split": split}
         spec = TrainingSpec.model_validate(fields | {"window_s": _WINDOW_S})
         self._trained += 1

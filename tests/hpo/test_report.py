@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 from sqlalchemy import text
 
 from services.hpo.report import write_report
@@ -17,6 +18,7 @@ from shared.artifacts import ArtifactStore
 from shared.campaigns.cells import cell
 from shared.campaigns.pinning import pin_campaign
 from shared.contracts.campaign_report import ReportResult, ReportSpec
+from shared.contracts.views import SubmitRequest
 from shared.db.session import transaction
 from shared.errors import NotFound
 from shared.runs.body import Put, RunArtifacts
@@ -62,6 +64,31 @@ def test_a_report_holds_the_page_the_pictures_and_the_table(campaigns: Campaigns
     assert [float(row["x"]) for row in rows] == [trial["params"]["x"] for trial in trials]
     assert (result.trials, result.trials_left_out, result.best) == (30, 0, best["scores"])
     assert sorted(result.files) == sorted(files)
+    assert "All 30 trials are in trials.csv" in html
+
+
+def test_the_best_of_a_report_is_a_file_that_runs_again_what_it_names(campaigns: Campaigns, tmp_path: Path) -> None:
+    campaign_id = campaigns.submit(budget={"trials": 3}, base={"cost": 3.0})
+    trials = campaigns.drive(campaign_id)
+    _result, files = report(campaigns, campaign_id, tmp_path)
+    written = files["best.yaml"].decode()
+    best = min(trials, key=lambda trial: trial["scores"][0])
+    assert written.startswith(f"# Trial {best['number']} of the campaign search, the best of 3.\n# value: ")
+    request = SubmitRequest.model_validate(yaml.safe_load(written))
+    platform = campaigns.platform
+    (made_by,) = platform.rows("SELECT kind, spec, pool FROM runs WHERE id = :id", id=best["run_id"])
+    assert (request.kind, request.spec, request.pool) == (made_by["kind"], made_by["spec"], made_by["pool"])
+    assert request.spec["x"] == best["params"]["x"]
+
+
+def test_the_page_says_where_all_trials_are_when_the_table_holds_some(campaigns: Campaigns, tmp_path: Path) -> None:
+    campaign_id = campaigns.submit(budget={"trials": 3000})
+    record_many(campaigns, campaign_id, 2500)
+    result, files = report(campaigns, campaign_id, tmp_path)
+    assert len(rows_of(files)) == 2500 - result.trials_left_out < 2500
+    html = files["report.html"].decode()
+    assert f"holds {len(rows_of(files)):,} of 2,500 trials" in html
+    assert "faultline campaigns export search -o all.csv" in html
 
 
 def test_what_users_wrote_does_nothing_in_a_report(campaigns: Campaigns, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from services.cli.arguments import WrongArguments
-from services.cli.documents import to_yaml
 from services.cli.session import Session
 from services.cli.ui.text import number, safe
 from shared.contracts.campaigns import CampaignView
+from shared.contracts.written import to_yaml
 
 
 class Format(StrEnum):
