@@ -1,9 +1,12 @@
-"""A point in time as a caller may write it: with a zone, in years that a database and a UUID can hold."""
+"""A point in time and a time zone as a caller may write them."""
 
 from datetime import UTC
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime
+
+from shared.errors import UserError
 
 
 def _in_utc(at: AwareDatetime) -> AwareDatetime:
@@ -13,4 +16,17 @@ def _in_utc(at: AwareDatetime) -> AwareDatetime:
     return at.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Instant = Annotated[
+    AwareDatetime, AfterValidator(_in_utc)
+]  #: with a zone, in years that a database and a UUID can hold
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of that name. Raises `UserError` if the tz database has none."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        raise UserError(
+            f"There is no time zone {name[:60]!r}.",
+            remedy="Name one of the tz database, e.g. Europe/Berlin or UTC.",
+        ) from error

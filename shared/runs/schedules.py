@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import structlog
 from cronsim import CronSim, CronSimError
@@ -19,6 +18,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from shared.contracts.instants import zone_named
 from shared.contracts.kinds import Kind, kind_named
 from shared.contracts.roles import Role
 from shared.contracts.states import TERMINAL
@@ -43,13 +43,7 @@ _ROLE = text(
 
 def times(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
     """The times after `after`, in UTC. Raises `UserError` for an expression or a zone that means nothing."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ValueError, OSError, LookupError) as error:
-        raise UserError(
-            f"There is no time zone {timezone[:60]!r}.",
-            remedy="Name one of the tz database, e.g. Europe/Berlin or UTC.",
-        ) from error
+    zone = zone_named(timezone)
     remedy = "Send five fields: minute, hour, day of month, month, day of week, e.g. `30 2 * * 1-5`."
     if len(cron.split()) != _FIELDS:
         raise UserError(f"The cron expression {cron[:60]!r} has not five fields.", remedy=remedy)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,7 +9,9 @@ from rich.text import Text
 from services.cli.ui.listing import Listing
 from services.cli.ui.result import facts
 from services.cli.ui.text import ago, ahead, safe
+from shared.contracts.instants import zone_named
 from shared.contracts.schedules import ScheduleView
+from shared.errors import UserError
 
 _OVERLAP = {"skip": "left out while its last run goes on", "allow": "also while its last run goes on"}
 
@@ -70,8 +71,8 @@ def _last(schedule: ScheduleView) -> str:
 def _zone(name: str) -> tzinfo:
     """The schedule's zone; UTC on a machine that does not know it."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+        return zone_named(name)
+    except UserError:
         return UTC
 
 
