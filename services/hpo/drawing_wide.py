@@ -7,7 +7,15 @@ from matplotlib.patches import Patch
 
 from services.hpo import drawing
 from services.hpo.drawing import BLUE, GOODNESS, INK, MUTED, ORANGE, PALE
-from shared.contracts.campaign_views import Axis, ImportanceView, ParallelView, RungsView, TimelineView
+from shared.contracts.campaign_views import (
+    Axis,
+    ConditionalShare,
+    ImportanceView,
+    ParallelView,
+    RungsView,
+    Share,
+    TimelineView,
+)
 from shared.contracts.campaigns import TrialState
 
 _MOST_AXES, _MOST_BARS = 9, 15
@@ -77,21 +85,25 @@ def _named(name: str) -> str:
 
 
 def draw_importance(view: ImportanceView) -> Figure:
-    """How much of the variance each parameter explains, for the first objective."""
-    if not view.objectives or not view.objectives[0].shares:
+    """How much of the variance each parameter explains, for the first objective; below, of the trials that have it."""
+    found = view.objectives[0] if view.objectives else None
+    if found is None or not (found.shares or found.conditional):
         return drawing.nothing(view.note or "It is not known yet which parameters matter.")
-    shares = view.objectives[0].shares[:_MOST_BARS]
+    shares: list[Share] = [*found.shares[:_MOST_BARS], *found.conditional[:_MOST_BARS]]
     drawn = drawing.figure(0.7 + 0.26 * len(shares))
     axes = drawn.subplots()
-    axes.barh([drawing.short(share.name, 40) for share in shares], [share.share for share in shares], 0.62, color=BLUE)
     for place, share in enumerate(shares):
-        axes.text(share.share + 0.008, place, f"{share.share:.0%}", va="center", fontsize=8)
+        within = f" of {share.trials:,} trials" if isinstance(share, ConditionalShare) else ""
+        axes.barh(place, share.share, 0.62, color=PALE if within else BLUE)
+        axes.text(share.share + 0.008, place, f"{share.share:.0%}{within}", va="center", fontsize=8)
+    axes.set_yticks(range(len(shares)), [drawing.short(share.name, 40) for share in shares])
     axes.invert_yaxis()
-    axes.set_xlim(0, max(0.2, 1.12 * shares[0].share))
+    longest = 1.4 if found.conditional else 1.12  # room for what stands behind a bar
+    axes.set_xlim(0, max(0.2, longest * max(share.share for share in shares)))
     axes.set_xticks([])
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)
-    axes.set_xlabel(f"share of the variance of {drawing.short(view.objectives[0].objective.result, 40)}")
+    axes.set_xlabel(f"share of the variance of {drawing.short(found.objective.result, 40)}")
     return drawn
 
 

@@ -1,25 +1,28 @@
 """`campaign.importance`: which parameters matter, found from our rows beside the coordinator's work.
 
 fANOVA (Hutter, Hoos and Leyton-Brown, ICML 2014): a forest is fitted to the values, and its variance is divided among
-the parameters. Only parameters that all trials have can be compared; the others are named as left out.
+the parameters. Parameters that all trials have are compared over all trials. One with a condition is compared with all
+that is there where it is: its share is of the variance among the trials that have it.
 """
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import create_trial
 from sqlalchemy import text
 
 from services.hpo.rows import CampaignRow
 from services.hpo.study import distribution, encoded
 from shared.campaigns.views import aims, complete_trials, looked_at
-from shared.contracts.campaign_views import ImportanceView, ObjectiveImportance, Share
+from shared.contracts.campaign_views import ConditionalShare, ImportanceView, ObjectiveImportance, Share
 from shared.contracts.campaigns import CampaignSpec
 from shared.contracts.space import flat
 from shared.db.session import Executes, transaction
@@ -30,6 +33,8 @@ from shared.runs import outbox
 IMPORTANCE = "campaign.importance"
 #: The time grows with the square of the trials; DECISIONS.md has the figures. An even choice of them is taken.
 _MOST_TRIALS, _TREES = 500, 32
+#: Sets of trials that have some conditional parameter: each costs a forest of its own.
+_MOST_PARTS, _MOST_IN_PART = 4, 200
 #: Deeper trees cost ten times as much and move the largest share in its third digit.
 _DEPTH = 6
 #: With fewer trials the forest knows nothing; it is asked again when a fifth more have ended.
@@ -73,42 +78,75 @@ def find_importance(args: dict[str, Any], runtime: Runtime) -> None:
 
 def importance_of(spec: CampaignSpec, rows: Sequence[Any]) -> ImportanceView:
     """Shares of the parameters in the variance of each objective, from complete trials (params, scores)."""
-    parameters = flat(spec.space)
-    shared = [parameter for parameter in parameters if all(parameter.name in row.params for row in rows)]
-    names = [parameter.name for parameter in shared]
-    about: dict[str, Any] = {
+    distributions = {parameter.name: distribution(parameter.leaf) for parameter in flat(spec.space)}
+    everywhere, *parts = _parts(list(distributions), rows)
+    told: dict[str, Any] = {
         "trials": len(rows),
-        "left_out": [parameter.name for parameter in parameters if parameter.name not in names],
+        "left_out": [name for name in distributions if name not in everywhere.names],
     }
     if len(rows) < _FEWEST:
-        return ImportanceView(note=f"It needs {_FEWEST} complete trials.", **about)
-    if not names:
-        return ImportanceView(note="No parameter is searched in every trial.", **about)
-    distributions = {parameter.name: distribution(parameter.leaf) for parameter in shared}
-    trials = [
-        create_trial(
-            params=encoded({name: row.params[name] for name in names}), distributions=distributions, values=row.scores
-        )
-        for row in rows
-    ]
-    told = [
-        ObjectiveImportance(objective=aim, shares=_shares(trials, names, index, spec.seed))
-        for index, aim in enumerate(aims(spec))
-    ]
-    note = None if any(each.shares for each in told) else "All trials have the same value."
-    return ImportanceView(objectives=told, note=note, **about)
+        return ImportanceView(note=f"It needs {_FEWEST} complete trials.", **told)
+    objectives = []
+    for index, aim in enumerate(aims(spec)):
+        shares = everywhere.shares(distributions, index, spec.seed)
+        inner = [share for part in parts for share in part.conditional(distributions, index, spec.seed)]
+        inner.sort(key=lambda share: -share.share)
+        objectives.append(ObjectiveImportance(objective=aim, shares=shares, conditional=inner))
+    found = {share.name for each in objectives for share in each.conditional}
+    told["left_out"] = [name for name in told["left_out"] if name not in found]
+    note = None
+    if not any(each.shares for each in objectives):
+        note = "All trials have the same value." if everywhere.names else "No parameter is searched in every trial."
+    return ImportanceView(objectives=objectives, note=note, **told)
 
 
-def _shares(trials: list[FrozenTrial], names: list[str], index: int, seed: int) -> list[Share]:
-    """For one objective, the largest first; empty where all values are equal."""
-    if len({(trial.values or [0.0])[index] for trial in trials}) == 1:
-        return []
-    study = optuna.create_study()
-    for trial in trials:
-        value = (trial.values or [0.0])[index]
-        study.add_trial(create_trial(params=trial.params, distributions=trial.distributions, value=value))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        evaluator = FanovaImportanceEvaluator(n_trees=_TREES, max_depth=_DEPTH, seed=seed)
-        found = get_param_importances(study, evaluator=evaluator, params=names)
-    return [Share(name=name, share=float(share)) for name, share in found.items()]
+@dataclass(frozen=True)
+class _Part:
+    """Trials that have something in common."""
+
+    rows: Sequence[Any]
+    names: list[str]  #: parameters that all of them have
+    own: list[str]  #: those of them that are looked at here
+    trials: int  #: how many there are; `rows` is an even choice of them
+
+    def conditional(
+        self, distributions: Mapping[str, BaseDistribution], index: int, seed: int
+    ) -> list[ConditionalShare]:
+        """Of the parameters that are looked at here."""
+        found = self.shares(distributions, index, seed)
+        return [
+            ConditionalShare(name=share.name, share=share.share, trials=self.trials)
+            for share in found
+            if share.name in self.own
+        ]
+
+    def shares(self, distributions: Mapping[str, BaseDistribution], index: int, seed: int) -> list[Share]:
+        """For one objective, the largest first; empty where there is nothing to compare."""
+        if not self.names or len({row.scores[index] for row in self.rows}) == 1:
+            return []
+        study = optuna.create_study()
+        known = {name: distributions[name] for name in self.names}
+        for row in self.rows:
+            params = encoded({name: row.params[name] for name in self.names})
+            study.add_trial(create_trial(params=params, distributions=known, value=row.scores[index]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            evaluator = FanovaImportanceEvaluator(n_trees=_TREES, max_depth=_DEPTH, seed=seed)
+            found = get_param_importances(study, evaluator=evaluator, params=self.names)
+        return [Share(name=name, share=float(share)) for name, share in found.items()]
+
+
+def _parts(names: list[str], rows: Sequence[Any]) -> list[_Part]:
+    """All trials; then, the largest first, those that have some parameter which others lack."""
+    having: dict[tuple[int, ...], list[str]] = {}
+    for name in names:
+        having.setdefault(tuple(place for place, row in enumerate(rows) if name in row.params), []).append(name)
+    everywhere = having.pop(tuple(range(len(rows))), [])
+    parts = [_Part(rows, everywhere, everywhere, len(rows))]
+    for places in sorted(having, key=len, reverse=True)[:_MOST_PARTS]:
+        if len(places) >= _FEWEST:
+            step = max(len(places) / _MOST_IN_PART, 1.0)
+            chosen = [rows[places[int(index * step)]] for index in range(min(len(places), _MOST_IN_PART))]
+            shared = [name for name in names if all(name in row.params for row in chosen)]
+            parts.append(_Part(chosen, shared, having[places], len(places)))
+    return parts

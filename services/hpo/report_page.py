@@ -108,8 +108,10 @@ def _picture(name: str, svg: bytes, data: ReportData) -> str:
     view = next((view for view in data.views if view.view == name), None)
     if isinstance(view, Sampled) and view.shown < view.total:
         words += f" {view.shown} of {view.total} are shown."
+    if isinstance(view, ImportanceView) and any(each.conditional for each in view.objectives):
+        words += " Pale: a parameter that some trials have, and its share among these; such shares add up to nothing."
     if isinstance(view, ImportanceView) and view.left_out:
-        words += f" Not compared, because not every trial has them: {', '.join(map(short, view.left_out[:12]))}."
+        words += f" Not compared, because few trials have them: {', '.join(map(short, view.left_out[:12]))}."
     return _section(heading, words, _PROLOG.sub(b"", svg, count=1).decode())
 
 

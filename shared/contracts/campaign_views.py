@@ -184,11 +184,20 @@ class Share(View):
     share: float
 
 
+class ConditionalShare(Share):
+    """The same for a parameter that not all trials have: of the variance among those that have it."""
+
+    trials: int  #: complete ones that have it
+
+
 class ObjectiveImportance(View):
     """For one objective, the largest share first."""
 
     objective: Aim
-    shares: list[Share]
+    shares: list[Share]  #: of the parameters that all trials have
+    conditional: list[ConditionalShare] = Field(
+        default_factory=list
+    )  #: each among its own trials; they add up to nothing
 
 
 class ImportanceView(View):
@@ -198,7 +207,7 @@ class ImportanceView(View):
     objectives: list[ObjectiveImportance] = Field(default_factory=list)
     trials: int = 0  #: it was found from
     ended: int = 0  #: so many trials had ended then
-    left_out: list[str] = Field(default_factory=list)  #: parameters that not all trials have
+    left_out: list[str] = Field(default_factory=list)  #: parameters that few trials have, so that they are not compared
     note: str | None = None  #: why there is nothing to see
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.hpo.drawing_wide import draw_importance
 from services.hpo.importance import _mark, find_importance, importance_of
 from shared.contracts.campaigns import CampaignSpec
 from shared.queue.runtime import make_runtime
@@ -12,7 +13,7 @@ from tests.hpo.recorded import record
 from tests.hpo.support import Campaigns
 from tests.support.seeking import campaign
 
-SPACE = {
+SPACE: dict[str, dict[str, Any]] = {
     "x": {"type": "float", "low": -5, "high": 5},
     "y": {"type": "float", "low": -5, "high": 5},
     "kind": {"type": "categorical", "choices": ["a", "b"]},
@@ -37,8 +38,36 @@ def test_shares_add_up_to_one_and_say_what_was_left_out() -> None:
     assert only.shares[0].name == "x"
     assert only.shares[0].share > 0.9
     assert sum(share.share for share in only.shares) == pytest.approx(1.0)
-    assert (found.trials, found.left_out) == (60, ["extra"])
+    assert (found.trials, found.left_out) == (60, [])
+    assert [(share.name, share.trials, share.share < 0.01) for share in only.conditional] == [("extra", 30, True)]
     assert importance_of(spec, tried()) == found
+
+
+def test_a_parameter_with_a_condition_has_its_share_among_the_trials_that_have_it() -> None:
+    spec = CampaignSpec.model_validate(campaign(space=SPACE))
+    rows = tried()
+    for number, row in enumerate(rows):
+        if "extra" in row.params:
+            row.params["extra"] = number * 29 % 61 / 61
+            row.scores[0] += 300 * row.params["extra"]
+    (only,) = importance_of(spec, rows).objectives
+    (extra,) = only.conditional
+    assert (extra.name, extra.trials, extra.share > 0.8) == ("extra", 30, True)
+    assert "extra" not in {share.name for share in only.shares}
+    assert importance_of(spec, rows[:18]).left_out == ["extra"]  # nine trials have it
+
+
+def test_where_every_parameter_has_a_condition_each_is_seen_among_its_own_trials() -> None:
+    apart = {"x": {**SPACE["x"], "when": {"kind": ["a"]}}, "y": {**SPACE["y"], "when": {"kind": ["b"]}}}
+    spec = CampaignSpec.model_validate(campaign(space=apart | {"kind": SPACE["kind"]}))
+    rows = tried()
+    for row in rows:
+        del row.params["y" if row.params["kind"] == "a" else "x"]
+        del row.params["kind"]  # as of a campaign that came from elsewhere
+    found = importance_of(spec, rows)
+    assert found.note == "No parameter is searched in every trial."
+    assert {share.name: share.trials for share in found.objectives[0].conditional} == {"x": 30, "y": 30}
+    assert draw_importance(found).axes
 
 
 def test_too_few_trials_and_equal_values_are_said_to_tell_nothing() -> None:
