@@ -39,7 +39,10 @@ _MOST_PARTS, _MOST_IN_PART = 4, 200
 _DEPTH = 6
 #: With fewer trials the forest knows nothing; it is asked again when a fifth more have ended.
 _FEWEST, _GROWTH = 10, 1.2
-_ENDED = text("SELECT ended FROM campaigns WHERE id = :id")
+#: It holds the coordinator for a quarter of a second, so short trials do not ask for it more often than this.
+_QUIET_S = 30.0
+_WAITS = text("SELECT 1 FROM outbox WHERE sent_at IS NULL AND step = :step AND args ->> 'run_id' = :id LIMIT 1")
+_ENDED = text("SELECT ended, CAST(importance ->> 'ended' AS integer) AS found FROM campaigns WHERE id = :id")
 _FOUND = text(
     "UPDATE campaigns SET importance = CAST(:found AS jsonb) "
     "WHERE id = :id AND coalesce(CAST(importance ->> 'ended' AS integer), 0) <= :ended"
@@ -47,12 +50,14 @@ _FOUND = text(
 
 
 def ask_if_due(session: Executes, row: CampaignRow, *, last: bool) -> None:
-    """Ask for it if the trials that have ended have grown by a fifth, or if nothing more will end."""
-    if not row.changed:
+    """Ask for it if the trials that have ended have grown by a fifth, in a while; now if nothing more will end."""
+    if not row.changed or row.ended_before == row.ended:
         return
-    before = row.ended_before
-    if _mark(before) < _mark(row.ended) or (last and before < row.ended):
+    grown = _mark(row.ended_before) < _mark(row.ended)
+    if last:
         outbox.put(session, IMPORTANCE, {"run_id": str(row.id)})
+    elif grown and session.execute(_WAITS, {"step": IMPORTANCE, "id": str(row.id)}).first() is None:
+        outbox.put(session, IMPORTANCE, {"run_id": str(row.id)}, delay_s=_QUIET_S)
 
 
 def _mark(ended: int) -> int:
@@ -62,17 +67,17 @@ def _mark(ended: int) -> int:
 
 @step_task(IMPORTANCE)
 def find_importance(args: dict[str, Any], runtime: Runtime) -> None:
-    """Find it for one campaign and keep it. The database is left alone meanwhile; what is older than what is there is
-    dropped."""
+    """Find it for one campaign and keep it, unless it is known of these trials. The database is left alone meanwhile;
+    what is older than what is there is dropped."""
     with transaction(runtime.engine) as session:
-        ended = session.execute(_ENDED, {"id": args["run_id"]}).scalar()
-        if ended is None:
+        now = session.execute(_ENDED, {"id": args["run_id"]}).one_or_none()
+        if now is None or now.found == now.ended:
             return
         campaign = looked_at(session, UUID(args["run_id"]))
         rows, _total = complete_trials(session, campaign.id, most=_MOST_TRIALS)
-    found = importance_of(campaign.spec, rows).model_copy(update={"ended": ended})
+    found = importance_of(campaign.spec, rows).model_copy(update={"ended": now.ended})
     with transaction(runtime.engine) as session:
-        values = {"id": campaign.id, "found": found.model_dump_json(), "ended": ended}
+        values = {"id": campaign.id, "found": found.model_dump_json(), "ended": now.ended}
         session.execute(_FOUND, values)
 
 

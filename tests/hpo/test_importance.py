@@ -85,8 +85,10 @@ def test_it_is_due_at_ten_trials_and_each_time_a_fifth_more_have_ended() -> None
 def test_it_is_found_for_a_campaign_and_asked_for_as_it_grows_and_at_its_end(campaigns: Campaigns) -> None:
     campaign_id = campaigns.submit(budget={"trials": 13}, max_parallel=1)
     campaigns.drive(campaign_id)
-    asked = campaigns.platform.rows("SELECT args FROM outbox WHERE step = 'campaign.importance'")
-    assert len(asked) == 3  # at ten, at twelve, and at the end
+    asked = campaigns.platform.rows(
+        "SELECT args, not_before > created_at AS waits FROM outbox WHERE step = 'campaign.importance' ORDER BY id"
+    )
+    assert [step["waits"] for step in asked] == [True, False]  # at ten; at twelve it waits already; at the end
     runtime = make_runtime(campaigns.platform.settings, "test", lifeline=None)
     try:
         find_importance(asked[-1]["args"], runtime)
