@@ -14,14 +14,19 @@ class Answer:
     status: int | None
     latency_ms: float
     retry_after_s: float | None = None
-    error: str | None = None  #: its first word is the kind: timeout, refused, tls, dns, connection, protocol, http
+    error: str | None = (
+        None  #: its first word is the kind: timeout, refused, tls, dns, connection, protocol, http, smtp
+    )
     excerpt: str = ""
     gone: bool = False  #: the receiver wants nothing more, ever (410)
     refused: bool = False  #: our own guard said no
+    again: bool | None = None  #: said by protocols other than HTTP: whether a repeat may do better
 
     @property
     def worth_retrying(self) -> bool:
         """Whether the same delivery may do better later."""
         if self.ok or self.gone or self.refused:
             return False
+        if self.again is not None:
+            return self.again
         return self.status is None or not 400 <= self.status < 500 or self.status in _PASSING
