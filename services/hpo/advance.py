@@ -41,12 +41,10 @@ _WARM: "OrderedDict[UUID, CampaignStudy]" = OrderedDict()
 _MOST_WARM = 32
 #: Trials shorter than this are queued ahead, so that a slot need not wait for the next one.
 _SHORT_S = 5.0
-_SLOTS = text(
+_TYPICAL = text(
+    "SELECT avg(extract(epoch FROM ended.finished_at - ended.started_at)) AS seconds, ("
     "SELECT coalesce(sum(slots), 0) FROM workers WHERE :pool = ANY(pools) AND NOT draining "
-    "AND heartbeat_at > now() - make_interval(secs => :lease_s)"
-)
-_RECENT_S = text(
-    "SELECT avg(extract(epoch FROM ended.finished_at - ended.started_at)) FROM ("
+    "AND heartbeat_at > now() - make_interval(secs => :lease_s)) AS slots FROM ("
     "SELECT runs.started_at, runs.finished_at FROM trials JOIN runs ON runs.id = trials.run_id "
     "WHERE trials.campaign_id = :id AND trials.number > :after AND runs.finished_at IS NOT NULL LIMIT 16) AS ended"
 )
@@ -59,13 +57,13 @@ def advance_campaign(args: dict[str, Any], runtime: Runtime) -> None:
     with ExitStack() as undo:
         undo.callback(_WARM.pop, campaign_id, None)
         with transaction(runtime.engine) as session:
-            keep = advance(session, runtime.settings, campaign_id)
-        if keep:
+            goes_on = advance(session, runtime.settings, campaign_id)
+        if goes_on:
             undo.pop_all()
 
 
 def advance(session: Session, settings: Settings, campaign_id: UUID) -> bool:
-    """One step. Returns whether the study in memory is what the rows say after the commit."""
+    """One step. Returns whether the campaign goes on."""
     row = rows.lock(session, campaign_id, settings.step_time_limit_s)
     if row is None:
         return False
@@ -79,22 +77,22 @@ def advance(session: Session, settings: Settings, campaign_id: UUID) -> bool:
     holding = [trial for trial in open_trials if trial.state in HOLDING]
     waiting = [trial for trial in open_trials if trial.state == TrialState.ENQUEUED]
     ask_if_due(session, row, last=row.reason is not None and not holding)
-    keep = True
     if row.cancelled or (row.reason is not None and not row.paused):
         _stop(session, row, study, holding, waiting)
+        rows.flush(session, row)  # the end reads them
         if not holding and conclude(session, settings, row, study):
             rows.write(session, row, study.attrs, None)
             return False
     elif not row.paused:
         room = row.max_parallel + _ahead(session, settings, row) - len(holding)
-        keep = top_up(session, settings, row, study, waiting, room)
+        top_up(session, settings, row, study, waiting, room)
         row.reason = all_asked(row, waiting=bool(waiting))
     if row.changed or row.stale or row.queue_full:
         look_s = _QUEUE_FULL_S if row.queue_full else look_again_s(row)
         rows.write(session, row, study.attrs, look_s)
         _tell_progress(session, row)
     study.is_at(row.revision + int(row.changed))
-    return keep
+    return True
 
 
 def _study(session: Session, row: CampaignRow) -> CampaignStudy:
@@ -121,17 +119,18 @@ def _ahead(session: Session, settings: Settings, row: CampaignRow) -> int:
     """How many short trials are queued beyond `max_parallel`: only where the pool has no more slots than that."""
     if row.ended == 0:
         return 0
-    typical_s = session.execute(_RECENT_S, {"id": row.id, "after": row.asked - 2 * row.max_parallel - 16}).scalar()
-    if typical_s is None or typical_s > _SHORT_S:
+    after = row.asked - 2 * row.max_parallel - 16
+    values = {"id": row.id, "after": after, "pool": row.pool, "lease_s": settings.lease_s}
+    typical = session.execute(_TYPICAL, values).one()
+    if typical.seconds is None or typical.seconds > _SHORT_S:
         return 0
-    slots = session.execute(_SLOTS, {"pool": row.pool, "lease_s": settings.lease_s}).scalar_one()
-    return min(8, row.max_parallel) if 0 < slots <= row.max_parallel else 0
+    return min(8, row.max_parallel) if 0 < typical.slots <= row.max_parallel else 0
 
 
 def _stop(session: Session, row: CampaignRow, study: CampaignStudy, holding: list[Any], waiting: list[Any]) -> None:
     """Nothing more is started; what runs is cancelled where that is wanted."""
     for trial in waiting:
-        rows.told(session, row, trial.number, TrialState.CANCELLED, {}, ended=True, error="the campaign ended before")
+        rows.told(row, trial.number, TrialState.CANCELLED, {}, ended=True, error="the campaign ended before")
     if waiting:
         row.ended += len(waiting)
     cancel = row.cancelled or row.stopping == "cancel" or (row.stopping is None and study.spec.when_spent == "cancel")

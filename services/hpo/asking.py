@@ -13,9 +13,10 @@ from services.hpo.study import CampaignStudy
 from shared.campaigns.trials import trial_spec
 from shared.contracts.campaigns import ADVANCE, TrialState
 from shared.contracts.space import Point
-from shared.errors import QuotaExceeded, UserError
+from shared.errors import UserError
 from shared.runs import outbox
-from shared.runs.submit import Request, submit
+from shared.runs.quotas import queue_room
+from shared.runs.submit import Request, prepare
 from shared.settings import Settings
 
 #: A step asks no longer than this, for people who steer wait for its lock: the next one goes on.
@@ -24,27 +25,34 @@ _LONGEST_S = 5.0
 
 def top_up(
     session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, waiting: list[Any], room: int
-) -> bool:
+) -> None:
     """Start up to `room` trials: first the points that people asked for, then new ones within the budget of trials.
 
     A point that is no spec of the kind is a failed trial; of those there may be as many as there is room, per step.
-    False: the project may queue no more for now, and the study knows a trial that there is not."""
+    """
     until_s = time.monotonic() + _LONGEST_S
     for _ in range(room):
         if time.monotonic() > until_s:
             outbox.put(session, ADVANCE, {"run_id": str(row.id)})
-            return True
+            return
+        spent = row.budget.trials is not None and row.own >= row.budget.trials
+        if (spent and not waiting) or not may_queue(session, row):
+            return
         fixed = None
         if waiting:
             waiting.pop(0)
-        elif row.budget.trials is not None and row.own >= row.budget.trials:
-            return True
         elif row.used["type"] == "grid":
             fixed = _grid_point(row, study)
         number, point = study.ask(fixed)
-        if not start(session, settings, row, study, number, point, origin="sampler"):
-            return False
-    return True
+        start(session, settings, row, study, number, point, origin="sampler")
+
+
+def may_queue(session: Session, row: CampaignRow) -> bool:
+    """Whether the project may queue one more run; it is asked once per step."""
+    if row.room is None:
+        row.room = queue_room(session, row.caller.project_id)
+    row.queue_full = row.room < 1
+    return not row.queue_full
 
 
 def _grid_point(row: CampaignRow, study: CampaignStudy) -> Point:
@@ -62,47 +70,28 @@ def start(
     origin: str,
     tries: int = 1,
     retry_of: UUID | None = None,
-) -> bool:
-    """Submit the run of a trial, or note why there can be none. False: the project may queue no more for now."""
-    rung = next_rung(study.spec.pruner, 0)
+) -> None:
+    """Note a trial and its run, or why there can be none. `may_queue` has said that the run may be queued."""
     try:
-        with session.begin_nested():
-            run_id = _submit(session, settings, row, study, number, point, retry_of)
-    except QuotaExceeded:
-        row.queue_full = True
-        return False
+        request = Request(
+            study.spec.kind,
+            trial_spec(study.spec, number, point),
+            pool=row.pool,
+            priority=row.priority,
+            labels=row.labels | {"campaign": row.name, "trial": str(number)},
+            parent_id=row.id,
+            retry_of=retry_of,
+            named=False,
+        )
+        run = prepare(session, settings, row.caller, request)
     except UserError as error:
         study.tell(number, TrialState.FAILED)
         words = f"{error.message} {error.remedy or ''}".strip()
         row.ended += 1
         row.failures += 1
         attrs = study.trial_attrs(number)
-        rows.started(session, row, number, TrialState.FAILED, origin, point, attrs, tries=tries, error=words)
-        return True
-    attrs = study.trial_attrs(number)
-    rows.started(
-        session, row, number, TrialState.RUNNING, origin, point, attrs, next_rung=rung, run_id=run_id, tries=tries
-    )
-    return True
-
-
-def _submit(
-    session: Session,
-    settings: Settings,
-    row: CampaignRow,
-    study: CampaignStudy,
-    number: int,
-    point: Point,
-    retry_of: UUID | None,
-) -> UUID:
-    request = Request(
-        study.spec.kind,
-        trial_spec(study.spec, number, point),
-        pool=row.pool,
-        priority=row.priority,
-        labels=row.labels | {"campaign": row.name, "trial": str(number)},
-        parent_id=row.id,
-        retry_of=retry_of,
-        named=False,
-    )
-    return submit(session, settings, row.caller, request)
+        rows.started(row, number, TrialState.FAILED, origin, point, attrs, tries=tries, error=words)
+        return
+    row.room = (row.room or 0) - 1
+    attrs, rung = study.trial_attrs(number), next_rung(study.spec.pruner, 0)
+    rows.started(row, number, TrialState.RUNNING, origin, point, attrs, next_rung=rung, run=run, tries=tries)

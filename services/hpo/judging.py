@@ -54,5 +54,5 @@ def _judge_one(session: Session, row: CampaignRow, study: CampaignStudy, trial: 
         state, rung, scores = TrialState.PRUNING, None, last_reported(reports)
         request_cancel(session, trial.run_id)
     attrs = study.trial_attrs(trial.number)
-    rows.told(session, row, trial.number, state, attrs, ended=False, scores=scores, reports=reports, next_rung=rung)
+    rows.told(row, trial.number, state, attrs, ended=False, scores=scores, reports=reports, next_rung=rung)
     return rows.changed(trial, state=state, reports=reports)

@@ -1,4 +1,7 @@
-"""The rows of one campaign, under the lock of its parent run: read once per step, written once."""
+"""The rows of one campaign, under the lock of its parent run: read once per step, written once.
+
+What happens to trials is noted and written together: a statement takes longer to come and go than to run.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from sqlalchemy import text
 from shared.contracts.campaigns import Budget, TrialState
 from shared.contracts.space import Point
 from shared.db.session import Executes
-from shared.runs.submit import Caller
+from shared.runs.submit import Caller, queue
 
 #: A sampler may think for long with nothing said to the database; the default is for those who only write.
 _LOCK_RUN = text(
@@ -76,21 +79,22 @@ _OPEN = text(
     WHERE trials.campaign_id = :id AND trials.finished_at IS NULL ORDER BY runs.finished_at, trials.number
     """
 )
-_TOLD = text(
+_TRIALS = text(
     """
-    UPDATE trials SET state = :state, scores = CAST(:scores AS double precision[]),
-        violations = CAST(:violations AS double precision[]), reports = CAST(:reports AS jsonb),
-        next_rung = :next_rung, attrs = CAST(:attrs AS jsonb), error = :error, revision = :revision,
-        finished_at = CASE WHEN :ended THEN now() END
-    WHERE campaign_id = :id AND number = :number
-    """
-)
-_STARTED = text(
-    """
+    WITH told AS (
+        UPDATE trials SET state = given.state, scores = given.scores, violations = given.violations,
+            reports = given.reports, next_rung = given.next_rung, attrs = given.attrs, error = given.error,
+            revision = :revision, finished_at = CASE WHEN ended THEN now() END
+        FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS given (number int, state text, scores double precision[],
+            violations double precision[], reports jsonb, next_rung bigint, attrs jsonb, error text, ended boolean)
+        WHERE campaign_id = :id AND trials.number = given.number
+    )
     INSERT INTO trials (campaign_id, number, state, origin, params, attrs, next_rung, run_id, tries, revision, error,
         finished_at)
-    VALUES (:id, :number, :state, :origin, CAST(:params AS jsonb), CAST(:attrs AS jsonb), :next_rung, :run_id, :tries,
-        :revision, :error, CASE WHEN :ended THEN now() END)
+    SELECT :id, number, state, origin, params, attrs, next_rung, run_id, tries, :revision, error,
+        CASE WHEN ended THEN now() END
+    FROM jsonb_to_recordset(CAST(:started AS jsonb)) AS given (number int, state text, origin text, params jsonb,
+        attrs jsonb, next_rung bigint, run_id uuid, tries int, error text, ended boolean)
     ON CONFLICT (campaign_id, number) DO UPDATE SET state = excluded.state, params = excluded.params,
         attrs = excluded.attrs, next_rung = excluded.next_rung, run_id = excluded.run_id, tries = excluded.tries,
         revision = excluded.revision, error = excluded.error, finished_at = excluded.finished_at
@@ -144,6 +148,10 @@ class CampaignRow:
     age_s: float
     changed: bool = field(default=False)
     queue_full: bool = field(default=False)  #: the project may queue no more for now
+    room: float | None = field(default=None)  #: how many runs the project may queue in this step, once it was asked
+    noted_runs: list[dict[str, Any]] = field(default_factory=list)
+    noted_told: list[dict[str, Any]] = field(default_factory=list)
+    noted_started: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def next_revision(self) -> int:
@@ -181,6 +189,7 @@ def lock(session: Executes, campaign_id: UUID, patience_s: float) -> CampaignRow
 
 def write(session: Executes, row: CampaignRow, study_attrs: dict[str, Any], look_s: float | None) -> None:
     """Write what a step has changed; its clock stands while it is paused. `look_s`: when it is looked at again."""
+    flush(session, row)
     session.execute(
         _WRITE,
         {
@@ -209,8 +218,19 @@ def open_trials(session: Executes, campaign_id: UUID) -> list[Any]:
     return list(session.execute(_OPEN, {"id": campaign_id}).all())
 
 
+def flush(session: Executes, row: CampaignRow) -> None:
+    """Write the trials that were noted, and queue their runs: two statements, however many they are."""
+    if row.noted_runs:
+        queue(session, row.caller, row.noted_runs)
+    if row.noted_told or row.noted_started:
+        values = {"id": row.id, "revision": row.next_revision}
+        values["told"] = orjson.dumps(row.noted_told).decode()
+        values["started"] = orjson.dumps(row.noted_started, default=str).decode()
+        session.execute(_TRIALS, values)
+    row.noted_runs, row.noted_told, row.noted_started = [], [], []
+
+
 def told(
-    session: Executes,
     row: CampaignRow,
     number: int,
     state: TrialState,
@@ -223,28 +243,24 @@ def told(
     next_rung: int | None = None,
     error: str | None = None,
 ) -> None:
-    """Write what became of a trial."""
+    """Note what became of a trial."""
     row.changed = True
-    session.execute(
-        _TOLD,
+    row.noted_told.append(
         {
-            "id": row.id,
             "number": number,
             "state": state,
-            "scores": None if scores is None else list(scores),
-            "violations": None if violations is None else list(violations),
-            "reports": orjson.dumps(reports or {}).decode(),
+            "scores": scores,
+            "violations": violations,
+            "reports": reports or {},
             "next_rung": next_rung,
-            "attrs": orjson.dumps(attrs).decode(),
+            "attrs": attrs,
             "error": error,
-            "revision": row.next_revision,
             "ended": ended,
-        },
+        }
     )
 
 
 def started(
-    session: Executes,
     row: CampaignRow,
     number: int,
     state: TrialState,
@@ -253,29 +269,28 @@ def started(
     attrs: dict[str, Any],
     *,
     next_rung: int | None = None,
-    run_id: UUID | None = None,
+    run: dict[str, Any] | None = None,
     tries: int = 1,
     error: str | None = None,
 ) -> None:
-    """Write a trial that begins, or one that could not."""
+    """Note a trial that begins with its run, or one that could not."""
     row.changed = True
     row.asked = max(row.asked, number + 1)
-    session.execute(
-        _STARTED,
+    if run is not None:
+        row.noted_runs.append(run)
+    row.noted_started.append(
         {
-            "id": row.id,
             "number": number,
             "state": state,
             "origin": origin,
-            "params": orjson.dumps(point).decode(),
-            "attrs": orjson.dumps(attrs).decode(),
+            "params": point,
+            "attrs": attrs,
             "next_rung": next_rung,
-            "run_id": run_id,
+            "run_id": run["id"] if run is not None else None,
             "tries": tries,
-            "revision": row.next_revision,
             "error": error,
             "ended": state == TrialState.FAILED,
-        },
+        }
     )
 
 

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from services.hpo import rows
-from services.hpo.asking import start
+from services.hpo.asking import may_queue, start
 from services.hpo.rows import CampaignRow
 from services.hpo.study import CampaignStudy
 from shared.campaigns.trials import is_allowed, joined, last_reported, measured
@@ -23,27 +23,30 @@ _HOPELESS = {Cause.BAD_INPUT, Cause.TOO_LARGE, Cause.TIME_LIMIT, Cause.BUG}
 
 def tell(session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, trials: list[Any]) -> list[Any]:
     """Tell every trial whose run has ended; those that are left."""
-    left, ended = [], []
+    left, ended, again = [], [], False
     for trial in trials:
         if trial.finished_at is None:
             left.append(trial)
         elif _again(row, study, trial):
-            if row.paused or not _start_again(session, settings, row, study, trial):
+            if row.paused or not may_queue(session, row):
                 left.append(trial)
             else:
+                _start_again(session, settings, row, study, trial)
                 ended.append(trial)
+                again = True
         else:
             _tell_end(session, row, study, trial)
             ended.append(trial)
     _count_use(session, settings, row, ended)
-    return left if len(left) == len(trials) else rows.open_trials(session, row.id)
+    if not again:
+        return left
+    rows.flush(session, row)
+    return rows.open_trials(session, row.id)
 
 
-def _start_again(session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, trial: Any) -> bool:
+def _start_again(session: Session, settings: Settings, row: CampaignRow, study: CampaignStudy, trial: Any) -> None:
     number, tries = trial.number, trial.tries + 1
-    return start(
-        session, settings, row, study, number, trial.params, origin="sampler", tries=tries, retry_of=trial.run_id
-    )
+    start(session, settings, row, study, number, trial.params, origin="sampler", tries=tries, retry_of=trial.run_id)
 
 
 def _again(row: CampaignRow, study: CampaignStudy, trial: Any) -> bool:
@@ -56,7 +59,7 @@ def _tell_end(session: Session, row: CampaignRow, study: CampaignStudy, trial: A
     row.ended += 1
     number = trial.number
     if trial.state == TrialState.PRUNING:  # the study knows
-        _write(session, row, study, trial, TrialState.PRUNED, scores=last_reported(trial.reports))
+        _write(row, study, trial, TrialState.PRUNED, scores=last_reported(trial.reports))
     elif trial.run_state == RunState.SUCCEEDED:
         _tell_result(session, row, study, trial)
     else:
@@ -65,7 +68,7 @@ def _tell_end(session: Session, row: CampaignRow, study: CampaignStudy, trial: A
         row.failures += int(not cancelled)
         state = TrialState.CANCELLED if cancelled else TrialState.FAILED
         error = ((trial.envelope or {}).get("error") or {}).get("message", "")
-        _write(session, row, study, trial, state, error=error[:500])
+        _write(row, study, trial, state, error=error[:500])
 
 
 def _tell_result(session: Session, row: CampaignRow, study: CampaignStudy, trial: Any) -> None:
@@ -75,22 +78,20 @@ def _tell_result(session: Session, row: CampaignRow, study: CampaignStudy, trial
     except ValueError as error:
         study.tell(number, TrialState.FAILED)
         row.failures += 1
-        _write(session, row, study, trial, TrialState.FAILED, error=str(error)[:500])
+        _write(row, study, trial, TrialState.FAILED, error=str(error)[:500])
         return
     study.tell(number, TrialState.COMPLETE, scores, violations)
     row.failures = 0
-    _write(session, row, study, trial, TrialState.COMPLETE, scores=scores, violations=violations)
+    _write(row, study, trial, TrialState.COMPLETE, scores=scores, violations=violations)
     front = joined(spec.objectives, row.front, number, scores) if is_allowed(violations) else None
     if front is not None:
         row.front, row.improved_at = front, row.ended
         rows.news(session, row.id, "best", {"number": number, "values": scores, "params": trial.params})
 
 
-def _write(
-    session: Session, row: CampaignRow, study: CampaignStudy, trial: Any, state: TrialState, **told: Any
-) -> None:
+def _write(row: CampaignRow, study: CampaignStudy, trial: Any, state: TrialState, **told: Any) -> None:
     attrs = study.trial_attrs(trial.number)
-    rows.told(session, row, trial.number, state, attrs, ended=True, reports=trial.reports, **told)
+    rows.told(row, trial.number, state, attrs, ended=True, reports=trial.reports, **told)
 
 
 def _count_use(session: Session, settings: Settings, row: CampaignRow, ended: list[Any]) -> None:

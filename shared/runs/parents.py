@@ -128,19 +128,18 @@ _ASKED = text(
 _NOTICEABLE = 0.005
 
 
-_LAST_TOLD = text(
-    "SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress' "
-    "AND at > clock_timestamp() - make_interval(secs => :quiet_s) LIMIT 1"
-)
 _TELL_WAITING = text(
     """
-    WITH told AS (
-        UPDATE runs SET event_seq = event_seq + :loud, fraction = greatest(fraction, :fraction), stage = :stage,
+    WITH last AS (
+        SELECT CASE WHEN EXISTS (SELECT 1 FROM run_events WHERE run_id = :id AND type = 'progress'
+            AND at > clock_timestamp() - make_interval(secs => :quiet_s)) THEN 0 ELSE 1 END AS loud
+    ), told AS (
+        UPDATE runs SET event_seq = event_seq + loud, fraction = greatest(fraction, :fraction), stage = :stage,
             stage_current = coalesce(:current, stage_current), stage_total = :total
-        WHERE id = :id AND state = 'waiting' RETURNING id, event_seq, attempt
+        FROM last WHERE id = :id AND state = 'waiting' RETURNING id, event_seq, attempt, loud
     )
     INSERT INTO run_events (run_id, seq, attempt, type, data)
-    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM told WHERE :loud = 1
+    SELECT id, event_seq, attempt, 'progress', CAST(:data AS jsonb) FROM told WHERE loud = 1
     """
 )
 
@@ -148,9 +147,8 @@ _TELL_WAITING = text(
 def tell_progress(session: Session, run_id: UUID, progress: Progress, *, quiet_s: float) -> None:
     """Write the progress of a waiting parent; as an event only if the last one is older than `quiet_s`."""
     values = progress.model_dump(exclude={"eta_seconds"})
-    recent = quiet_s > 0 and session.execute(_LAST_TOLD, {"id": run_id, "quiet_s": quiet_s}).first() is not None
     data = orjson.dumps(progress.model_dump()).decode()
-    session.execute(_TELL_WAITING, {"id": run_id, "data": data, "loud": 0 if recent else 1, **values})
+    session.execute(_TELL_WAITING, {"id": run_id, "data": data, "quiet_s": quiet_s, **values})
 
 
 def tell(session: Session, parent: Run, *, quiet_s: float = 1.0) -> None:

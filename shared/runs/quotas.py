@@ -1,5 +1,6 @@
 """What a project may use. Slots are counted where runs are sent (`order.py`), queued runs and GPU hours here."""
 
+import math
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from shared.db.session import Executes
 from shared.errors import QuotaExceeded
 from shared.settings import Settings
 
-_LOCK = text("SELECT max_queued FROM projects WHERE id = :project FOR NO KEY UPDATE")
+_LOCK = text("SELECT max_queued FROM projects WHERE id = :project AND max_queued IS NOT NULL FOR NO KEY UPDATE")
 _QUEUED = text(
     "SELECT count(*) FROM (SELECT 1 FROM runs WHERE project_id = :project AND state = 'queued' LIMIT :limit) AS queued"
 )
@@ -45,14 +46,25 @@ def check_queued(session: Executes, project_id: UUID) -> None:
 
     Whoever adds one to a project with a limit waits here for the others, so that they are counted.
     """
-    limit = session.execute(_LOCK, {"project": project_id}).scalar()
-    if limit is None:
-        return
-    if session.execute(_QUEUED, {"project": project_id, "limit": limit + 1}).scalar() > limit:
+    limit, room = _limit_and_room(session, project_id)
+    if room < 0:
         raise QuotaExceeded(
             f"The project may have {limit} queued runs, and has them.",
             remedy="Wait until some have started, cancel some, or ask an operator for a higher `max_queued`.",
         )
+
+
+def queue_room(session: Executes, project_id: UUID) -> float:
+    """How many runs a project may add to its queue, infinite without a limit. With one nobody else adds any before the
+    end of this transaction."""
+    return max(0.0, _limit_and_room(session, project_id)[1])
+
+
+def _limit_and_room(session: Executes, project_id: UUID) -> tuple[int | None, float]:
+    limit = session.execute(_LOCK, {"project": project_id}).scalar()
+    if limit is None:
+        return None, math.inf
+    return limit, float(limit - session.execute(_QUEUED, {"project": project_id, "limit": limit + 1}).scalar())
 
 
 def out_of_gpu_hours(session: Session, settings: Settings) -> Sequence[UUID]:

@@ -1,6 +1,7 @@
 """A request becomes a queued run: row, event, entity, idempotency key and NOTIFY in one commit. No broker here."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -60,9 +61,11 @@ _QUEUE = text(
     WITH queued AS (
         INSERT INTO runs (id, project_id, created_by, kind, spec, spec_version, inputs, labels, pool, priority,
             retry_of, not_before, schedule_id, parent_id, state, event_seq, traceparent)
-        VALUES (:id, :project, :principal, :kind, CAST(:spec AS jsonb), :spec_version, CAST(:inputs AS jsonb),
-            CAST(:labels AS jsonb), :pool, :priority, :retry_of, :not_before, :schedule, :parent, 'queued', 1,
-            :traceparent)
+        SELECT id, :project, :principal, kind, spec, spec_version, inputs, labels, pool, priority, retry_of,
+            not_before, schedule_id, parent_id, 'queued', 1, :traceparent
+        FROM jsonb_to_recordset(CAST(:runs AS jsonb)) AS given (id uuid, kind text, spec jsonb, spec_version int,
+            inputs jsonb, labels jsonb, pool text, priority int, retry_of uuid, not_before timestamptz,
+            schedule_id uuid, parent_id uuid)
         RETURNING id, project_id, pool
     ), told AS (
         INSERT INTO run_events (run_id, seq, attempt, type, data)
@@ -81,38 +84,52 @@ def submit(session: Executes, settings: Settings, caller: Caller, request: Reque
     name or an idempotency key that was used for something else, `QuotaExceeded` for one queued run too many.
     """
     kind = kind_named(request.kind)
-    pool = settings.pool(request.pool or kind.pool)
+    settings.pool(request.pool or kind.pool)
     key = request.idempotency_key
     if key and (before := idempotency.replayed(session, caller.project_id, key, request.digest())):
         return before
-    run_id = uuid7()
-    told = session.execute(
-        _QUEUE,
-        {
-            "id": run_id,
-            "project": caller.project_id,
-            "principal": caller.principal_id,
-            "kind": kind.name,
-            "spec": request.spec.model_dump_json(),
-            "spec_version": request.spec.spec_version,
-            "inputs": orjson.dumps(pin_inputs(session, caller.project_id, request.spec)).decode(),
-            "labels": orjson.dumps(request.labels).decode(),
-            "pool": pool.name,
-            "priority": request.priority,
-            "retry_of": request.retry_of,
-            "not_before": request.not_before,
-            "schedule": request.schedule_id,
-            "parent": request.parent_id,
-            "traceparent": current_traceparent(),
-        },
-    ).one()
-    if told.max_queued is not None:
-        check_queued(session, caller.project_id)
+    run = prepare(session, settings, caller, request)
+    queue(session, caller, [run])
+    run_id: UUID = run["id"]
     if kind.makes is not None and request.named:
         name_result(session, caller, run_id, kind.makes, request.spec)
     if key:
         idempotency.remember(session, caller.project_id, key, request.digest(), run_id)
     return run_id
+
+
+def prepare(session: Executes, settings: Settings, caller: Caller, request: Request) -> dict[str, Any]:
+    """The row of a run, for `queue`; nothing is written yet, and what it reads is pinned.
+
+    Raises `UserError` for an unknown kind or pool, `NotFound` or `NotReady` for an input."""
+    kind = kind_named(request.kind)
+    return {
+        "id": uuid7(),
+        "kind": kind.name,
+        "spec": orjson.Fragment(request.spec.model_dump_json()),
+        "spec_version": request.spec.spec_version,
+        "inputs": pin_inputs(session, caller.project_id, request.spec),
+        "labels": request.labels,
+        "pool": settings.pool(request.pool or kind.pool).name,
+        "priority": request.priority,
+        "retry_of": request.retry_of,
+        "not_before": request.not_before,
+        "schedule_id": request.schedule_id,
+        "parent_id": request.parent_id,
+    }
+
+
+def queue(session: Executes, caller: Caller, runs: Sequence[dict[str, Any]]) -> None:
+    """Queue what was prepared, in one statement. Raises `QuotaExceeded` for one queued run too many."""
+    values = {
+        "runs": orjson.dumps(runs, default=str).decode(),  # an id of uuid6 is none to orjson
+        "project": caller.project_id,
+        "principal": caller.principal_id,
+        "traceparent": current_traceparent(),
+    }
+    told = session.execute(_QUEUE, values).first()
+    if told is not None and told.max_queued is not None:
+        check_queued(session, caller.project_id)
 
 
 def name_result(

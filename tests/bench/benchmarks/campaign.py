@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -126,21 +126,29 @@ def _study(count: int, sampler: str) -> optuna.Study:
     return study
 
 
-def _in_memory(count: int, sampler: str) -> float:
+def _asked(study: optuna.Study) -> optuna.Trial:
+    trial = study.ask()
+    for name in _SPACE:
+        trial.suggest_float(name, -5.0, 5.0)
+    return trial
+
+
+def _in_memory(count: int, sampler: str, together: int = 1) -> float:
+    """Tell `together` trials, ask for as many; ms per trial."""
     study = _study(count, sampler)
+    running: list[optuna.Trial] = []
     took: list[float] = []
-    for index in range(_ASKED):
+    for _ in range(_ASKED):
         began_s = time.perf_counter()
-        trial = study.ask()
-        for name in _SPACE:
-            trial.suggest_float(name, -5.0, 5.0)
-        study.tell(trial, float(index % 3))
-        took.append(time.perf_counter() - began_s)
+        for trial in running:
+            study.tell(trial, float(trial.number % 3))
+        running = [_asked(study) for _ in range(together)]
+        took.append((time.perf_counter() - began_s) / together)
     return quantile(took, 0.5) * 1e3
 
 
-def _durable(platform: Platform, count: int, sampler: str) -> float:
-    """Ask, write the trial; tell, write what became of it: each under the campaign's lock, in a commit."""
+def _durable(platform: Platform, count: int, sampler: str, together: int = 1) -> float:
+    """The same, and write both under the campaign's lock in one commit, as a step of the coordinator does."""
     request = spec(f"d{time.monotonic_ns()}", "test.trial", 100_000, sampler)
     campaign = _begin(platform, request)
     with transaction(platform.engine) as session:
@@ -148,38 +156,48 @@ def _durable(platform: Platform, count: int, sampler: str) -> float:
         session.execute(text("UPDATE campaigns SET asked = :n WHERE id = :id"), {"n": count, "id": campaign})
     used: Sampler = Tpe(startup_trials=10) if sampler == "tpe" else Random()
     study = CampaignStudy(request.spec, used)
-    took = [_ask_and_tell(platform, campaign, study) for _ in range(_ASKED)]
+    took: list[float] = []
+    running: list[int] = []
+    for _ in range(_ASKED):
+        began_s = time.perf_counter()
+        running = _step(platform, campaign, study, running, together)
+        took.append((time.perf_counter() - began_s) / together)
     return quantile(took, 0.5) * 1e3
 
 
-def _ask_and_tell(platform: Platform, campaign: UUID, study: CampaignStudy) -> float:
-    began_s = time.perf_counter()
+def _step(platform: Platform, campaign: UUID, study: CampaignStudy, running: Sequence[int], together: int) -> list[int]:
+    """Tell what runs, ask for as many; the numbers of these."""
+    asked = []
     with statements(platform.engine) as session:
         row = rows.lock(session, campaign, 60)
         assert row is not None
         study.catch_up(session, campaign, row.revision, row.study_attrs)
-        number, point = study.ask()
-        rows.started(session, row, number, TrialState.RUNNING, "sampler", point, study.trial_attrs(number))
-        study.tell(number, TrialState.COMPLETE, [float(number % 3)])
-        attrs = study.trial_attrs(number)
-        rows.told(session, row, number, TrialState.COMPLETE, attrs, ended=True, scores=[float(number % 3)])
+        for number in running:
+            study.tell(number, TrialState.COMPLETE, [float(number % 3)])
+            attrs = study.trial_attrs(number)
+            rows.told(row, number, TrialState.COMPLETE, attrs, ended=True, scores=[float(number % 3)])
+        for _ in range(together):
+            number, point = study.ask()
+            rows.started(row, number, TrialState.RUNNING, "sampler", point, study.trial_attrs(number))
+            asked.append(number)
         rows.write(session, row, study.attrs, None)
     study.is_at(row.revision + 1)
-    return time.perf_counter() - began_s
+    return asked
 
 
 @contextmanager
 def _prepare_history(world: World, size: Size) -> Iterator[Mapping[str, Variant]]:
     with world.platform(FAULTLINE_POOLS='[{"name": "bench"}, {"name": "hpo"}]') as platform:
 
-        def each(measure: Callable[[int, str], float]) -> Sample:
-            found = {f"tpe at {count}": measure(count, "tpe") for count in size.histories}
+        def each(measure: Callable[[int, str, int], float]) -> Sample:
+            found = {f"tpe at {count}": measure(count, "tpe", 1) for count in size.histories}
+            found |= {f"tpe at {count}, {SLOTS} at once": measure(count, "tpe", SLOTS) for count in size.histories}
             long = 10 * size.histories[-1]
-            found["few"], found["many"] = measure(size.histories[0], "random"), measure(long, "random")
+            found["few"], found["many"] = measure(size.histories[0], "random", 1), measure(long, "random", 1)
             return found | {"growth": found["many"] - found["few"]}
 
         yield {
-            "faultline": lambda: each(lambda count, sampler: _durable(platform, count, sampler)),
+            "faultline": lambda: each(lambda count, sampler, together: _durable(platform, count, sampler, together)),
             "in memory": lambda: each(_in_memory),
         }
 
@@ -198,6 +216,17 @@ HISTORY = Benchmark(
     [
         *(
             Figure(f"ask + tell at {count}", "ms", f"tpe at {count}", "faultline", "in memory", 1.3)
+            for count in (10, 100, 1000)
+        ),
+        *(
+            Figure(
+                f"the same at {count}, {SLOTS} in a commit",
+                "ms",
+                f"tpe at {count}, {SLOTS} at once",
+                "faultline",
+                "in memory",
+                1.3,
+            )
             for count in (10, 100, 1000)
         ),
         Figure("growth over 10,000 trials, random", "ms", "growth", "faultline", "in memory"),
