@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import UserError
 
+SecretKey = Annotated[SecretStr, Field(min_length=32)]
+
 
 class Pool(BaseModel):
     """A group of worker slots that share a queue."""
@@ -170,7 +172,9 @@ class Settings(BaseSettings):
     anonymous_rate: Rate = Rate(per_s=20, burst=100)  #: of one address, without a key that is known to be good
     failed_rate: Rate = Rate(per_s=0.5, burst=20)  #: of one address, with keys that are not good
     #: sign what the API gives out for a while (tickets); the first signs, all are believed
-    secret_keys: list[Annotated[SecretStr, Field(min_length=32)]] = Field(default_factory=list)
+    secret_keys: list[SecretKey] = Field(default_factory=list)
+    #: seal the secrets of channels in the database; the first seals, all open
+    seal_keys: list[SecretKey] = Field(default_factory=list)
 
     # -- notices
     notify_poll_s: float = Field(0.25, gt=0, le=60)  #: events without a bell of their own, and what has become due

@@ -362,9 +362,11 @@ def test_credentials_that_cannot_be_written_are_told(tmp_path: Path) -> None:
         StateFolder(tmp_path).save_credentials("http://127.0.0.1:1", "key")
 
 
+@pytest.mark.parametrize("keys", ["secret_keys", "seal_keys"])
 def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_and_given_to_the_api_only(
-    tmp_path: Path,
+    tmp_path: Path, keys: str
 ) -> None:
+    setting = f"FAULTLINE_{keys.upper()}"
     engines = {
         "FAULTLINE_DATABASE_URL": "postgresql://db.example/faultline",
         "CELERY_BROKER_URL": "redis://broker.example/0",
@@ -372,11 +374,17 @@ def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_
 
     def given(environment: dict[str, str]) -> dict[str, str | None]:
         plan = platform(StateFolder(tmp_path), tmp_path, environment, 9, "http://127.0.0.1:1")
-        return {part.name: part.start.env.get("FAULTLINE_SECRET_KEYS") for part in plan.parts}
+        return {part.name: part.start.env.get(setting) for part in plan.parts}
 
     first = given(engines)
-    assert [name for name, keys in first.items() if keys] == ["api"]
+    assert [name for name, known in first.items() if known] == ["api"]
     assert given(engines) == first
-    assert (tmp_path / "secret_keys.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / f"{keys}.json").stat().st_mode & 0o777 == 0o600
     own = json.dumps(["a secret of the user's own choosing, long enough"])
-    assert given({**engines, "FAULTLINE_SECRET_KEYS": own})["api"] == own
+    assert given({**engines, setting: own})["api"] == own
+
+
+def test_keys_of_the_stack_that_cannot_be_read_are_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "seal_keys.json").write_text('{"keys": ["half of a ke')
+    with pytest.raises(FolderError, match=r"seal_keys\.json has no keys"):
+        StateFolder(tmp_path).seal_keys({})

@@ -231,6 +231,7 @@ def environment_for(folder: Path, database_url: str, broker_url: str, **more: st
         "FAULTLINE_ARTIFACT_STORE_URL": f"file://{folder / 'artifacts'}",
         "FAULTLINE_BOOTSTRAP_KEY": API_KEY,
         "FAULTLINE_SECRET_KEYS": json.dumps(["a test's secret, of 32 signs or more"]),
+        "FAULTLINE_SEAL_KEYS": json.dumps(["what seals in tests, of 32 signs or more"]),
         "FAULTLINE_WORK_DIR": str(folder / "work"),
         "FAULTLINE_TEST_FOLDER": str(folder),
         **FAST,

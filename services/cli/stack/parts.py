@@ -19,7 +19,8 @@ from services.cli.stack.state import ROOT, StateFolder
 
 #: found in the environment of every process of a stack: the path of its state folder
 MARK = "FAULTLINE_STACK"
-_BOOTSTRAP_KEY, _SECRET_KEYS = "FAULTLINE_BOOTSTRAP_KEY", "FAULTLINE_SECRET_KEYS"
+_BOOTSTRAP_KEY = "FAULTLINE_BOOTSTRAP_KEY"
+_SECRET_KEYS, _SEAL_KEYS = "FAULTLINE_SECRET_KEYS", "FAULTLINE_SEAL_KEYS"
 #: set per process by the supervisor, so one value for all of them cannot be meant
 _OWN = ("API_FD", "WORKER_NAME", "WORKER_POOLS", "METRICS_PORT", "WORK_DIR", "STACK")
 #: numerical libraries: one thread each, because slots are processes
@@ -56,7 +57,7 @@ class Plan:
 def platform(folder: StateFolder, sockets: Path, environment: Mapping[str, str], api_fd: int, url: str) -> Plan:
     """The whole stack of this checkout."""
     shared = {name: value for name, value in environment.items() if name.removeprefix("FAULTLINE_") not in _OWN}
-    for name in (_BOOTSTRAP_KEY, _SECRET_KEYS, "PROMETHEUS_MULTIPROC_DIR"):
+    for name in (_BOOTSTRAP_KEY, _SECRET_KEYS, _SEAL_KEYS, "PROMETHEUS_MULTIPROC_DIR"):
         shared.pop(name, None)
     shared |= {MARK: str(folder.path), "PYTHONUNBUFFERED": "1"}
     parts: list[Part] = []
@@ -74,8 +75,8 @@ def platform(folder: StateFolder, sockets: Path, environment: Mapping[str, str],
         (folder.path / "artifacts").mkdir(exist_ok=True)
         shared["FAULTLINE_ARTIFACT_STORE_URL"] = f"file://{folder.path / 'artifacts'}"
     api_key = folder.api_key(environment)
-    api = {"FAULTLINE_API_FD": str(api_fd), _SECRET_KEYS: folder.secret_keys(environment)}
-    services = _services(folder, shared, api, url, api_key)
+    keys = {_SECRET_KEYS: folder.secret_keys(environment), _SEAL_KEYS: folder.seal_keys(environment)}
+    services = _services(folder, shared, {"FAULTLINE_API_FD": str(api_fd), **keys}, url, api_key)
     engines = tuple(part.name for part in parts)
     return Plan([*parts, *(replace(part, after=(*engines, *part.after)) for part in services)], url, api_key)
 

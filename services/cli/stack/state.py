@@ -1,4 +1,6 @@
-"""What the stack writes down: who runs (`stack.json`), the keys (`credentials.json`, `secret_keys.json`), the logs.
+"""What the stack writes down: who runs (`stack.json`), the keys, the logs.
+
+Keys: `credentials.json` (of the API), `secret_keys.json` (sign), `seal_keys.json` (seal secrets in the database).
 
 The state folder is `.faultline/` in the checkout, or FAULTLINE_STATE_DIR. One supervisor at a time holds its lock.
 """
@@ -109,10 +111,20 @@ class StateFolder:
 
     def secret_keys(self, environment: Mapping[str, str]) -> str:
         """The user's own FAULTLINE_SECRET_KEYS, else those made at the first start, as the setting is written."""
-        if own := environment.get("FAULTLINE_SECRET_KEYS"):
-            return own
-        path = self.path / "secret_keys.json"
-        keys = _read_json(path).get("keys") or [secrets.token_urlsafe(48)]
+        return environment.get("FAULTLINE_SECRET_KEYS") or self._made_once("secret_keys.json")
+
+    def seal_keys(self, environment: Mapping[str, str]) -> str:
+        """The same for FAULTLINE_SEAL_KEYS."""
+        return environment.get("FAULTLINE_SEAL_KEYS") or self._made_once("seal_keys.json")
+
+    def _made_once(self, name: str) -> str:
+        """Never made anew where there is a file: what was sealed with lost keys is lost."""
+        path = self.path / name
+        if path.exists():
+            if not (keys := _read_json(path).get("keys")):
+                raise FolderError(f"{path} has no keys in it; put the file back, or remove it if nothing needs it.")
+            return json.dumps(keys)
+        keys = [secrets.token_urlsafe(48)]
         try:
             write_json(path, {"keys": keys})
         except OSError as error:
