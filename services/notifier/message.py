@@ -20,7 +20,8 @@ class Message:
     """One notice for readers. Nothing in it obeys what users wrote."""
 
     subject: str  #: one line
-    text: str  #: without the subject and the links
+    text: str  #: without the subject and the links; facts in columns
+    brief: str  #: the same for signs of any width: facts as `label: value`
     html: str  #: a page with all of it
     severity: Severity
     links: Sequence[Link] = ()

@@ -44,7 +44,8 @@ def render(
     facts = facts_of(kind, data, at, zone)
     return Message(
         subject=facts.title,
-        text=_text(facts),
+        text=_text(facts, columns=True),
+        brief=_text(facts, columns=False),
         html=_TEMPLATES.get_template("message.html.j2").render(
             facts=facts,
             colour=_COLOURS[facts.severity],
@@ -58,9 +59,10 @@ def render(
     )
 
 
-def _text(facts: Facts) -> str:
+def _text(facts: Facts, *, columns: bool) -> str:
     width = max((len(label) for label, _ in facts.rows), default=0)
-    return _TEMPLATES.get_template("message.txt.j2").render(facts=facts, width=width).strip()
+    rows = [(label.ljust(width + 1) if columns else f"{label}:", value) for label, value in facts.rows]
+    return _TEMPLATES.get_template("message.txt.j2").render(facts=facts, rows=rows).strip()
 
 
 def _is_plain(url: str) -> bool:

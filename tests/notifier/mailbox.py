@@ -19,6 +19,7 @@ USER, PASSWORD = "faultline", "a-long-password"
 MESSAGE = Message(
     subject="Training bearing-cnn has failed",
     text="The loss is not a number since epoch 3 – at 12 °C.",
+    brief="The loss is not a number since epoch 3 – at 12 °C.",
     html="<p>The loss is not a number since epoch 3 – at 12 °C.</p>",
     severity="failure",
     links=(Link("Show the run", "https://f.example/runs/1"),),
