@@ -39,7 +39,6 @@ from services.api import (
 )
 from services.api.access.bearer import bearer_key
 from services.api.access.chain import Chain
-from services.api.access.signing import Signer
 from services.api.access.tickets import Tickets
 from services.api.afterwards import Application
 from services.api.deps import DATA_EDITOR, Parts
@@ -54,6 +53,7 @@ from shared.artifacts import ArtifactStore
 from shared.db.session import make_engine
 from shared.queue.eager import Eager
 from shared.settings import Settings
+from shared.signing import Signer
 from shared.version import VERSION
 
 MODULES = (

@@ -13,13 +13,13 @@ from starlette.requests import HTTPConnection
 from services.api.access.chain import Chain
 from services.api.access.identity import Identity
 from services.api.access.needs import Needs
-from services.api.access.signing import Signer
 from services.api.access.tickets import Tickets
 from services.api.hub import EventHub
 from shared.artifacts import ArtifactStore
 from shared.contracts.roles import Role, Scope
 from shared.db.session import transaction
 from shared.settings import Settings
+from shared.signing import Signer
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from uuid import UUID
 from starlette.requests import HTTPConnection
 
 from services.api.access.identity import Identity, by_key_id
-from services.api.access.signing import Signer
 from shared.contracts.roles import Role, Scope
 from shared.db.session import Executes
 from shared.errors import Unauthorized
+from shared.signing import Signer
 
 PARAMETER = "ticket"
 _PURPOSE = "ticket"

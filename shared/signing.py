@@ -1,4 +1,4 @@
-"""Signed statements of this server: what it gave out and can trust when it comes back."""
+"""Signed statements of this platform: what it gave out and can trust when it comes back."""
 
 import time
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ class Signer:
         return token if isinstance(token, str) else token.decode()
 
     def read(self, purpose: str, token: str) -> dict[str, Any] | None:
-        """What was signed for that purpose; None if it was not us, or too long ago."""
+        """What was signed for that purpose, and until when (`exp`); None if it was not us, or too long ago."""
         try:
             statement: dict[str, Any] = self._serializer(purpose).loads(token)
         except BadData:
             return None
-        return statement if statement.pop("exp") > time.time() else None
+        return statement if statement["exp"] > time.time() else None
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
         how = {"digest_method": sha256, "key_derivation": "hmac"}
