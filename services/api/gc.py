@@ -7,12 +7,12 @@ import threading
 import orjson
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.api import loops
 from shared.artifacts import ArtifactStore
 from shared.db.revision import check_revision
 from shared.db.session import make_engine
 from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging
+from shared.queue.threads import keep_going
 from shared.runs.collector import collect
 from shared.runs.freed import Freed, Report
 from shared.settings import Settings, load_settings
@@ -33,7 +33,7 @@ def start_collecting(settings: Settings, over: threading.Event) -> threading.Thr
             wait_s = settings.gc_interval_s
             collect(engine, store, settings, dry_run=False, over=over.is_set)
 
-    thread = threading.Thread(target=loops.keep_going, args=("collector", over, once), name="collector", daemon=True)
+    thread = threading.Thread(target=keep_going, args=("collector", over, once), name="collector", daemon=True)
     thread.start()
     return thread
 

@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import Engine
 
 from services.api.access.identity import still_good
-from services.api.loops import keep_going
 from services.api.news import lag_s
 from services.api.stream import frame
 from services.api.watchers import (
@@ -29,6 +28,7 @@ from services.api.watchers import (
 from shared.db.listen import RUNS_CHANNEL, Listener
 from shared.db.session import transaction
 from shared.observability import metrics
+from shared.queue.threads import keep_going
 
 _log = structlog.get_logger(__name__)
 #: Rings that come within so short a time share one round; a person does not see the difference.

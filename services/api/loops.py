@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db.leader import Leader
 from shared.db.revision import check_revision
-from shared.db.session import AWAY, make_engine
+from shared.db.session import make_engine
 from shared.errors import FaultlineError, Retryable
 from shared.observability import metrics
 from shared.observability.logs import setup_logging
@@ -24,7 +24,6 @@ from shared.settings import Settings, load_settings
 
 _log = structlog.get_logger(__name__)
 _OUTAGE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
 
 
 def start(service: str) -> tuple[Settings, threading.Event]:
@@ -57,26 +56,6 @@ def loop(over: threading.Event, once: Callable[[], None]) -> None:
             _log.warning("a dependency is away", error=str(error)[:300])
             over.wait(_OUTAGE_S)
     _log.info("ended")
-
-
-def keep_going(name: str, over: threading.Event, once: Callable[[], None]) -> None:
-    """Call `once` until the end, in a thread that nothing may end: what is not foreseen is logged and counted.
-
-    The pauses grow up to half a minute while it fails again and again.
-    """
-    pause_s = _OUTAGE_S
-    while not over.is_set():
-        try:
-            once()
-            pause_s = _OUTAGE_S
-        except (*AWAY, psycopg2.OperationalError, psycopg2.InterfaceError, Retryable) as error:
-            _log.warning("a dependency is away", thread=name, error=str(error)[:300])
-            over.wait(_OUTAGE_S)
-        except Exception:  # noqa: BLE001 - the boundary of a thread
-            metrics.THREAD_FAILURES.labels(name).inc()
-            _log.exception("failed and goes on", thread=name, pause_s=pause_s)
-            over.wait(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 @dataclass(frozen=True)

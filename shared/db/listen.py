@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 RUNS_CHANNEL = "faultline_runs"  #: payload `<run id> <seq> <state> <pool>`
 OUTBOX_CHANNEL = "faultline_outbox"
+INBOX_CHANNEL = "faultline_inbox"  #: payload `<principal id>`
 
 
 class Listener:

@@ -29,6 +29,7 @@ if _multiprocess_dir() is not None:
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 _LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+_DELIVERY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600, 3600)
 _DURATION_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 CLAIMS = Counter("faultline_claims", "Attempts that took their run.", ["kind"])
@@ -44,6 +45,14 @@ STEPS_FAILED = Counter("faultline_steps_failed", "Steps given back to the outbox
 FREED = Counter("faultline_freed", "Rows and files that were removed because their time was over.", ["what"])
 FREED_BYTES = Counter("faultline_freed_bytes", "Bytes of files that were removed.", ["what"])
 MIRROR_FAILURES = Counter("faultline_mirror_failures", "Progress or results that Celery's backend did not take.")
+NOTICES = Counter("faultline_notices", "Notices for a subscription or an inbox, by kind.", ["kind"])
+NOTICES_NOT_UNDERSTOOD = Counter("faultline_notices_not_understood", "Events that could not be made a notice.")
+NOTICE_SECONDS = Histogram(
+    "faultline_notice_seconds", "From an event to the end of the first attempt to deliver it.", buckets=_DELIVERY_S
+)
+DELIVERIES = Counter("faultline_deliveries", "Attempts to deliver a notice.", ["service", "outcome"])
+DELIVERY_SECONDS = Histogram("faultline_delivery_seconds", "One attempt to deliver.", ["service"], buckets=_DELIVERY_S)
+CHANNELS_DISABLED = Counter("faultline_channels_disabled", "Channels switched off after failing for long.", ["service"])
 REQUEST_SECONDS = Histogram(
     "faultline_request_seconds", "API requests.", ["method", "route", "status"], buckets=_LATENCY_S
 )

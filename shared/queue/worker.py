@@ -10,8 +10,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import structlog
 from celery import signals
@@ -35,11 +35,27 @@ _LEAVE_S = 5.0
 _TWICE_TOLD = ("celery.worker.strategy", "celery.app.trace")
 
 
-def run_worker(service: str, modules: list[str], *, steps: Sequence[str] = ()) -> None:
+class Beside(Protocol):
+    """A thread of the main process that lives as long as the worker serves."""
+
+    def start(self) -> None:
+        """The worker is ready."""
+
+    def stop(self) -> None:
+        """The worker is about to leave."""
+
+
+def run_worker(
+    service: str,
+    modules: list[str],
+    *,
+    steps: Sequence[str] = (),
+    beside: Callable[[Settings], Beside] | None = None,
+) -> None:
     """Serve the pools of the settings with the tasks of `modules`, and these queues of steps, until told to end."""
     try:
         settings = load_settings()
-        if not settings.worker_pools:
+        if not settings.worker_pools and not steps:
             raise UserError("FAULTLINE_WORKER_POOLS is empty.", remedy='Name pools, e.g. ["generation"].')
         metrics.start_metrics_folder()
         setup_logging(service, settings.log_level)
@@ -54,7 +70,7 @@ def run_worker(service: str, modules: list[str], *, steps: Sequence[str] = ()) -
     if left := remove_leftovers(settings):
         _log.warning("folders of attempts that were killed are removed", folders=left)
     heed_drain(app, registration, _queues(settings, steps))
-    _connect(service, settings, holder, registration, Lifeline())
+    _connect(service, settings, holder, registration, Lifeline(), beside(settings) if beside else None)
     _log.info("worker starts", pools=settings.worker_pools, slots=settings.worker_slots)
     gc.freeze()  # what is loaded by now stays: no collection has to look at it, and children share its memory
     app.worker_main(_arguments(settings, steps))
@@ -80,7 +96,14 @@ def _arguments(settings: Settings, steps: Sequence[str]) -> list[str]:
     ]
 
 
-def _connect(service: str, settings: Settings, holder: Holder, registration: Registration, lifeline: Lifeline) -> None:
+def _connect(
+    service: str,
+    settings: Settings,
+    holder: Holder,
+    registration: Registration,
+    lifeline: Lifeline,
+    beside: Beside | None,
+) -> None:
     """Tie the worker's life to Celery's signals."""
     main = os.getpid()
 
@@ -105,11 +128,15 @@ def _connect(service: str, settings: Settings, holder: Holder, registration: Reg
         registration.start()
         registration.registered.wait(_LEAVE_S)
         metrics.serve_metrics(settings.metrics_port)
+        if beside is not None:
+            beside.start()
         _log.info("worker is ready", worker=settings.worker_name)
 
     def leaving(**_signal: Any) -> None:
         lifeline.drain()
         registration.drain()
+        if beside is not None:
+            beside.stop()
 
     def left(**_signal: Any) -> None:
         registration.leave()

@@ -64,6 +64,7 @@ def test_up_starts_everything_and_down_leaves_nothing(tmp_path: Path, environmen
         "generation-local",
         "training-local",
         "hpo-local",
+        "notifier-local",
     }
 
     api = next(part["pid"] for part in stack["parts"] if part["name"] == "api")

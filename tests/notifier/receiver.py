@@ -83,10 +83,12 @@ def receiving(reply: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Recei
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield receiver
-        receiver.ended.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield receiver
+        finally:
+            receiver.ended.set()
+            server.shutdown()
+            thread.join()
 
 
 def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:

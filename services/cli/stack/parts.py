@@ -76,15 +76,15 @@ def platform(folder: StateFolder, sockets: Path, environment: Mapping[str, str],
         shared["FAULTLINE_ARTIFACT_STORE_URL"] = f"file://{folder.path / 'artifacts'}"
     api_key = folder.api_key(environment)
     keys = {_SECRET_KEYS: folder.secret_keys(environment), _SEAL_KEYS: folder.seal_keys(environment)}
-    services = _services(folder, shared, {"FAULTLINE_API_FD": str(api_fd), **keys}, url, api_key)
+    services = _services(folder, shared, keys, api_fd, url, api_key)
     engines = tuple(part.name for part in parts)
     return Plan([*parts, *(replace(part, after=(*engines, *part.after)) for part in services)], url, api_key)
 
 
 def _services(
-    folder: StateFolder, shared: Mapping[str, str], own: Mapping[str, str], url: str, api_key: str
+    folder: StateFolder, shared: Mapping[str, str], keys: Mapping[str, str], api_fd: int, url: str, api_key: str
 ) -> list[Part]:
-    api = _module("api", "services.api.main", {**shared, **own}, "migrate")
+    api = _module("api", "services.api.main", {**shared, **keys, "FAULTLINE_API_FD": str(api_fd)}, "migrate")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [
         replace(
@@ -95,12 +95,13 @@ def _services(
         replace(
             _module("bootstrap", "services.api.bootstrap", {**shared, _BOOTSTRAP_KEY: api_key}, "migrate"), once=True
         ),
-        replace(api, start=replace(api.start, pass_fds=(int(own["FAULTLINE_API_FD"]),)), probe=serves(f"{url}/readyz")),
+        replace(api, start=replace(api.start, pass_fds=(api_fd,)), probe=serves(f"{url}/readyz")),
         _serving_metrics(_module("dispatcher", "services.api.dispatcher", shared, "migrate")),
         _serving_metrics(_module("reconciler", "services.api.reconciler", shared, "migrate")),
         _worker("generation", ["generation"], 1, folder, shared),
         _worker("training", ["training-cpu", "analysis"], max(2, cores), folder, shared),
         _worker("hpo", ["hpo"], 1, folder, shared),
+        _worker("notifier", [], 2, folder, {"FAULTLINE_PUBLIC_URL": url, **shared, **keys}),
     ]
 
 

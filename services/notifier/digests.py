@@ -1,0 +1,78 @@
+"""Makes digests: what was held for a subscription becomes one notice, in the commit that sets its next time."""
+
+from collections import Counter
+from datetime import UTC, datetime, time
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+from sqlalchemy import text
+from uuid6 import uuid7
+
+from shared.contracts.notices import NOTICES
+from shared.db.session import Executes
+from shared.notices.times import next_digest
+
+_NAMESPACE = UUID("0b5d1d0e-65c1-4d1b-8f6a-0f7a7b9d6d11")
+#: listed in one digest; all are counted
+_MOST = 100
+_DUE = text(
+    "SELECT id, project_id, principal_id, channel_id, digest, timezone, next_digest_at FROM subscriptions "
+    "WHERE next_digest_at <= now() ORDER BY next_digest_at LIMIT 20 FOR UPDATE SKIP LOCKED"
+)
+_TAKE = text(
+    """
+    WITH taken AS (
+        UPDATE deliveries SET state = 'delivered', reason = 'in a digest', delivered_at = now()
+        WHERE subscription_id = :id AND state = 'held' RETURNING notice_id
+    )
+    SELECT kind, at, data FROM notices WHERE id IN (SELECT notice_id FROM taken) ORDER BY at DESC
+    """
+)
+_NEXT = text("UPDATE subscriptions SET next_digest_at = :at WHERE id = :id")
+_PUT = text(
+    """
+    WITH told AS (
+        INSERT INTO notices (id, project_id, kind, version, data, spread_at)
+        VALUES (:id, :project, 'digest', :version, CAST(:data AS jsonb), now())
+        ON CONFLICT (id) DO NOTHING RETURNING id
+    )
+    INSERT INTO deliveries (id, notice_id, channel_id, subscription_id, state)
+    SELECT :delivery, id, :channel, :subscription, 'pending' FROM told
+    """
+)
+
+
+def make_digests(session: Executes, now: datetime) -> int:
+    """Make those that are due. Returns how many were looked at."""
+    due = session.execute(_DUE).all()
+    for row in due:
+        held = session.execute(_TAKE, {"id": row.id}).all()
+        if held and row.channel_id is not None:
+            session.execute(_PUT, _digest(row, held))
+        at = time.fromisoformat(row.digest["at"]) if row.digest else time(9)
+        following = row.digest and next_digest(row.digest["every"], at, row.digest["weekday"], row.timezone, now)
+        session.execute(_NEXT, {"id": row.id, "at": following})
+    return len(due)
+
+
+def _digest(row: Any, held: list[Any]) -> dict[str, Any]:
+    listed = [
+        {"type": one.kind, "timestamp": one.at.astimezone(UTC).isoformat(), "data": one.data} for one in held[:_MOST]
+    ]
+    data = {
+        "subscription_id": str(row.id),
+        "every": row.digest["every"],
+        "count": len(held),
+        "counts": dict(Counter(one.kind for one in held).most_common()),
+        "notices": listed,
+    }
+    return {
+        "id": uuid5(_NAMESPACE, f"{row.id} {row.next_digest_at.astimezone(UTC).isoformat()}"),
+        "delivery": uuid7(),
+        "project": row.project_id,
+        "version": NOTICES["digest"].version,
+        "data": orjson.dumps(data).decode(),
+        "channel": row.channel_id,
+        "subscription": row.id,
+    }
