@@ -156,7 +156,6 @@ class CampaignStudy:
         """Tell how a running trial has ended; Optuna takes the last value reported for that of a pruned one."""
         for name, violation in _constraints(violations).items():
             self._storage.set_trial_system_attr(self._trial_id(number), name, violation)
-        self._study.sampler = make_sampler(self.spec, self._used, number, self._known)
         self._study.tell(number, values=scores, state=_THEIRS[state])
 
     def _trial_id(self, number: int) -> int:
