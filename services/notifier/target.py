@@ -8,7 +8,7 @@ from services.notifier.guard import refuse
 
 _PRINTABLE = re.compile(r"[!-\[\]-~]+")  # ASCII without blanks, control characters and the backslash
 _PLACE = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
-_HOST_START = re.compile(r"[\w.:\[\]-]*")
+_HOST_START = re.compile(r"\[[0-9a-f:.]*\]|[\w.-]*", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
