@@ -18,7 +18,7 @@ from services.notifier.chat import check_chat, send_chat
 from services.notifier.chat_services import SERVICES
 from services.notifier.message import Message
 from tests.notifier.chat_addresses import ADDRESSES, MESSAGE_ID, failed
-from tests.notifier.test_rendering import HOSTILE
+from tests.notifier.test_rendering import HOSTILE, UNHURRIED
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -75,7 +75,7 @@ def test_a_long_message_is_one_request_and_keeps_its_links(name: str) -> None:
     assert len(text) < 12_000
 
 
-@settings(deadline=None, max_examples=30)
+@settings(UNHURRIED, max_examples=30)
 @given(name=st.sampled_from(sorted(ADDRESSES)), words=HOSTILE)
 def test_nobody_is_called_and_nothing_is_linked_by_what_users_wrote(name: str, words: str) -> None:
     hostile = f"@everyone @here <!channel> <@U123> <at>anna</at> [click](https://evil.example) {words}"

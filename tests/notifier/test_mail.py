@@ -194,6 +194,7 @@ def dripping(greeting: bytes) -> Iterator[int]:
             yield server.getsockname()[1]
         finally:
             over.set()
+            socket.create_connection(server.getsockname()).close()  # where nobody came, it still waits
             thread.join()
 
 

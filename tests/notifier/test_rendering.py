@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.notifier.message import Link, Message
@@ -42,6 +42,8 @@ SAID: dict[str, tuple[str, ...]] = {
     "digest": ("1 notice of the last day", "Training bearing-cnn has failed", "24 Nov 2026, 08:30 UTC"),
     "test": ("A test of channel ops-hook", "anna"),
 }
+#: a busy machine is no failure
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FIELDS = sorted({field for kind in NOTICES.values() for field in kind.payload.model_fields})
 HOSTILE = st.one_of(
     st.text(max_size=400),
@@ -128,6 +130,7 @@ def test_a_link_that_is_not_a_plain_http_address_is_no_link(url: str) -> None:
         rendered("test", links=[Link("Show", url)])
 
 
+@UNHURRIED
 @given(words=HOSTILE, name=HOSTILE, label=HOSTILE)
 def test_what_users_wrote_stays_text(words: str, name: str, label: str) -> None:
     hostile = {"reason": words, "remedy": words, "name": name, "labels": {label: words}, "project": name}
@@ -140,6 +143,7 @@ def test_what_users_wrote_stays_text(words: str, name: str, label: str) -> None:
     assert len(message.html) < 60_000
 
 
+@UNHURRIED
 @given(words=HOSTILE)
 def test_a_template_in_a_name_is_not_carried_out(words: str) -> None:
     shown = Page(rendered("test", {"channel": "{{ 7 * 7 }}" + words, "asked_by": "{% raw %}"}).html).text
@@ -147,6 +151,7 @@ def test_a_template_in_a_name_is_not_carried_out(words: str) -> None:
     assert "{% raw %}" in shown
 
 
+@UNHURRIED
 @given(kind=st.sampled_from(list(NOTICES)), data=st.dictionaries(st.sampled_from(FIELDS), HOSTILE, max_size=5))
 def test_a_title_is_one_line_whatever_the_data_are(kind: str, data: dict[str, str]) -> None:
     title = title_of(kind, data)
