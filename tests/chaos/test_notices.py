@@ -76,7 +76,7 @@ def test_every_event_arrives_and_repeats_carry_the_same_id_whatever_dies(
     for request in receiver.got:
         by_id.setdefault(request.headers["webhook-id"], set()).add(request.body)
     assert len(by_id) == EVENTS
-    assert all(len(bodies) == 1 for bodies in by_id.values())
+    assert [bodies for bodies in by_id.values() if len(bodies) > 1] == []
     told = Counter(orjson.loads(body)["data"]["run_id"] for bodies in by_id.values() for body in bodies)
     assert len(told) == EVENTS
     assert set(told.values()) == {1}

@@ -44,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """One delivery."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(length := int(self.headers["Content-Length"]))
+        if len(body) < length:
+            return  # the sender was killed
         self.receiver.got.append(Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         with suppress(OSError):  # a client that has heard enough
             type(self).reply(self)
