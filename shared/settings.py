@@ -213,6 +213,7 @@ class Settings(BaseSettings):
             "services.generation.tasks",
             "services.training.tasks",
             "services.hpo.tasks",
+            "services.notifier.tasks",
         ]
     )
 

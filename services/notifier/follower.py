@@ -74,6 +74,13 @@ class Follower:
         self._news = News()
 
 
+def following(engine: Engine, settings: Settings) -> Callable[[], None]:
+    """For eager mode: one look from where the last one ended."""
+    follower = Follower(engine, settings)
+    follower.once()
+    return follower.once
+
+
 class FollowerThread(threading.Thread):
     """Follows until it is told to end; nothing that goes wrong ends it."""
 

@@ -42,7 +42,7 @@ class ChatTarget(Contract):
     """Slack, Microsoft Teams, Discord, Telegram, PagerDuty, ... by the address that Apprise knows."""
 
     type: Literal["chat"] = "chat"
-    url: SecretStr = Field(max_length=2000)  #: `slack://...`, `msteams://...`, or the service's own https address
+    url: SecretStr = Field(max_length=2000)  #: `slack://...`, `tgram://...`, or the service's own https address
 
 
 Target = Annotated[WebhookTarget | EmailTarget | ChatTarget, Field(discriminator="type")]

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from shared.queue.app import Holder, make_app
+from shared.queue.registry import FOLLOWERS
 from shared.queue.runtime import make_runtime
 from shared.runs.dispatch import take_all
 from shared.runs.outbox import relay_once
@@ -18,10 +19,14 @@ class Eager:
         holder = Holder()
         self._app = make_app(settings, settings.eager_task_modules, holder)
         self._runtime = holder.runtime = make_runtime(settings, "eager", lifeline=None)
+        self._followers = [make(self._runtime.engine, settings) for make in FOLLOWERS]
 
     def run_everything(self) -> None:
         """Run what is queued, and what that leads to, until nothing is left."""
         with self._one_at_a_time:
+            self._run_queued()
+            for follow in self._followers:
+                follow()
             self._run_queued()
 
     def _run_queued(self) -> None:

@@ -57,3 +57,7 @@ def step_task(name: str) -> Callable[[StepFunctionT], StepFunctionT]:
         return function
 
     return register
+
+
+#: What a service does beside its tasks, as (engine, settings) -> once(); only eager mode asks.
+FOLLOWERS: list[Callable[[Any, Any], Callable[[], None]]] = []

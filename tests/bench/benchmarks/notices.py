@@ -81,7 +81,7 @@ def _subscribed(platform: Platform, receiver: Receiver) -> None:
 @contextmanager
 def _prepare(world: World, size: Size) -> Iterator[Mapping[str, Variant]]:
     arrivals = _Arrivals()
-    with world.platform(**ENVIRONMENT) as platform, receiving(arrivals) as receiver:
+    with world.platform(lead=1, **ENVIRONMENT) as platform, receiving(arrivals) as receiver:
         platform.start("dispatcher", "tests.bench.dispatcher")
         _subscribed(platform, receiver)
         _happen(platform, _WARM)
