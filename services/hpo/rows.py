@@ -17,20 +17,19 @@ from shared.contracts.space import Point
 from shared.db.session import Executes
 from shared.runs.submit import Caller, queue
 
-#: A sampler may think for long with nothing said to the database; the default is for those who only write.
-_LOCK_RUN = text(
-    "SELECT set_config('idle_in_transaction_session_timeout', :patience_ms, true) FROM runs "
-    "WHERE id = :id AND state = 'waiting' FOR UPDATE"
-)
-_READ = text(
+#: Both rows are read as they are once they are locked, however long that took. A sampler may think for long with
+#: nothing said to the database; the default of the patience is for those who only write.
+_LOCK = text(
     """
     SELECT runs.project_id, runs.created_by, runs.spec, runs.spec_version, runs.labels, runs.priority, runs.attempt,
         runs.traceparent, runs.cancel_requested_at, runs.pause_requested_at,
         extract(epoch FROM now() - runs.created_at) AS age_s,
         name, campaigns.pool, sampler, stopping, max_parallel, budget, study_attrs, asked, carried, ended, failures,
         front, improved_at, gpu_s, cost, revision, reason, active_s, active_since, look_at, winner_run_id, score_run_id,
-        extract(epoch FROM now() - campaigns.active_since) AS since_s, now() AS now
-    FROM campaigns JOIN runs ON runs.id = campaigns.id WHERE campaigns.id = :id
+        extract(epoch FROM now() - campaigns.active_since) AS since_s, now() AS now,
+        set_config('idle_in_transaction_session_timeout', :patience_ms, true)
+    FROM campaigns JOIN runs ON runs.id = campaigns.id WHERE runs.id = :id AND state = 'waiting'
+    FOR UPDATE OF runs FOR NO KEY UPDATE OF campaigns
     """
 )
 #: Columns of both that are taken over under their own names.
@@ -60,17 +59,6 @@ _AS_THEY_ARE = (
     "score_run_id",
 )
 _REST = text("UPDATE campaigns SET look_at = NULL WHERE id = :id AND look_at IS NOT NULL")
-_WRITE = text(
-    """
-    UPDATE campaigns SET asked = :asked, ended = :ended, failures = :failures, front = CAST(:front AS jsonb),
-        improved_at = :improved_at, gpu_s = :gpu_s, cost = :cost, revision = :revision, reason = :reason,
-        study_attrs = CAST(:study_attrs AS jsonb), winner_run_id = :winner_run_id,
-        score_run_id = :score_run_id, active_since = CASE WHEN :active THEN coalesce(active_since, now()) END,
-        active_s = CASE WHEN :active THEN active_s ELSE :active_s END,
-        look_at = now() + make_interval(secs => CAST(:look_s AS double precision))
-    WHERE id = :id
-    """
-)
 _OPEN = text(
     """
     SELECT trials.number, trials.state, trials.params, trials.reports, trials.next_rung, trials.tries, trials.run_id,
@@ -79,26 +67,38 @@ _OPEN = text(
     WHERE trials.campaign_id = :id AND trials.finished_at IS NULL ORDER BY runs.finished_at, trials.number
     """
 )
-_TRIALS = text(
-    """
-    WITH told AS (
+_NOTED = """
+    told AS (
         UPDATE trials SET state = given.state, scores = given.scores, violations = given.violations,
             reports = given.reports, next_rung = given.next_rung, attrs = given.attrs, error = given.error,
-            revision = :revision, finished_at = CASE WHEN ended THEN now() END
+            revision = :trials_revision, finished_at = CASE WHEN ended THEN now() END
         FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS given (number int, state text, scores double precision[],
             violations double precision[], reports jsonb, next_rung bigint, attrs jsonb, error text, ended boolean)
         WHERE campaign_id = :id AND trials.number = given.number
+    ), started AS (
+        INSERT INTO trials (campaign_id, number, state, origin, params, attrs, next_rung, run_id, tries, revision,
+            error, finished_at)
+        SELECT :id, number, state, origin, params, attrs, next_rung, run_id, tries, :trials_revision, error,
+            CASE WHEN ended THEN now() END
+        FROM jsonb_to_recordset(CAST(:started AS jsonb)) AS given (number int, state text, origin text, params jsonb,
+            attrs jsonb, next_rung bigint, run_id uuid, tries int, error text, ended boolean)
+        ON CONFLICT (campaign_id, number) DO UPDATE SET state = excluded.state, params = excluded.params,
+            attrs = excluded.attrs, next_rung = excluded.next_rung, run_id = excluded.run_id, tries = excluded.tries,
+            revision = excluded.revision, error = excluded.error, finished_at = excluded.finished_at
     )
-    INSERT INTO trials (campaign_id, number, state, origin, params, attrs, next_rung, run_id, tries, revision, error,
-        finished_at)
-    SELECT :id, number, state, origin, params, attrs, next_rung, run_id, tries, :revision, error,
-        CASE WHEN ended THEN now() END
-    FROM jsonb_to_recordset(CAST(:started AS jsonb)) AS given (number int, state text, origin text, params jsonb,
-        attrs jsonb, next_rung bigint, run_id uuid, tries int, error text, ended boolean)
-    ON CONFLICT (campaign_id, number) DO UPDATE SET state = excluded.state, params = excluded.params,
-        attrs = excluded.attrs, next_rung = excluded.next_rung, run_id = excluded.run_id, tries = excluded.tries,
-        revision = excluded.revision, error = excluded.error, finished_at = excluded.finished_at
-    """
+"""
+_FLUSH = text(f"WITH {_NOTED} SELECT 1")
+_WRITE = text(
+    f"""
+    WITH {_NOTED}
+    UPDATE campaigns SET asked = :asked, ended = :ended, failures = :failures, front = CAST(:front AS jsonb),
+        improved_at = :improved_at, gpu_s = :gpu_s, cost = :cost, revision = :revision, reason = :reason,
+        study_attrs = CAST(:study_attrs AS jsonb), winner_run_id = :winner_run_id,
+        score_run_id = :score_run_id, active_since = CASE WHEN :active THEN coalesce(active_since, now()) END,
+        active_s = CASE WHEN :active THEN active_s ELSE :active_s END,
+        look_at = now() + make_interval(secs => CAST(:look_s AS double precision))
+    WHERE id = :id
+    """  # noqa: S608 - constants
 )
 _NEWS = text(
     """
@@ -166,10 +166,11 @@ class CampaignRow:
 
 def lock(session: Executes, campaign_id: UUID, patience_s: float) -> CampaignRow | None:
     """The campaign, locked until the commit. None: it has ended."""
-    if session.execute(_LOCK_RUN, {"id": campaign_id, "patience_ms": str(int(patience_s * 1000))}).first() is None:
+    values = {"id": campaign_id, "patience_ms": str(int(patience_s * 1000))}
+    row = session.execute(_LOCK, values).one_or_none()
+    if row is None:
         session.execute(_REST, {"id": campaign_id})
         return None
-    row = session.execute(_READ, {"id": campaign_id}).one()
     active_s = row.active_s + (float(row.since_s) if row.since_s is not None else 0.0)
     return CampaignRow(
         id=campaign_id,
@@ -189,11 +190,10 @@ def lock(session: Executes, campaign_id: UUID, patience_s: float) -> CampaignRow
 
 def write(session: Executes, row: CampaignRow, study_attrs: dict[str, Any], look_s: float | None) -> None:
     """Write what a step has changed; its clock stands while it is paused. `look_s`: when it is looked at again."""
-    flush(session, row)
     session.execute(
         _WRITE,
         {
-            "id": row.id,
+            **_noted(session, row),
             "asked": row.asked,
             "ended": row.ended,
             "failures": row.failures,
@@ -219,15 +219,17 @@ def open_trials(session: Executes, campaign_id: UUID) -> list[Any]:
 
 
 def flush(session: Executes, row: CampaignRow) -> None:
-    """Write the trials that were noted, and queue their runs: two statements, however many they are."""
+    """Write the trials that were noted, and queue their runs, before `write`: for what is to be read meanwhile."""
+    session.execute(_FLUSH, _noted(session, row))
+
+
+def _noted(session: Executes, row: CampaignRow) -> dict[str, Any]:
+    """Queue the runs that were noted, together; what is to be written of the trials."""
     if row.noted_runs:
         queue(session, row.caller, row.noted_runs)
-    if row.noted_told or row.noted_started:
-        values = {"id": row.id, "revision": row.next_revision}
-        values["told"] = orjson.dumps(row.noted_told).decode()
-        values["started"] = orjson.dumps(row.noted_started, default=str).decode()
-        session.execute(_TRIALS, values)
+    told, started = orjson.dumps(row.noted_told), orjson.dumps(row.noted_started, default=str)
     row.noted_runs, row.noted_told, row.noted_started = [], [], []
+    return {"id": row.id, "trials_revision": row.next_revision, "told": told.decode(), "started": started.decode()}
 
 
 def told(
