@@ -77,10 +77,11 @@ class AsksForStream(Asks):
         return super().__call__(request)
 
 
-#: what a route asks of its caller: to read, to make and change runs, to send and remove data, to manage one's own
-#: keys, to manage people and their keys, to dispose of the project, to run the platform
+#: what a route asks of its caller: to read, to change what one is told, to make and change runs, to send and remove
+#: data, to manage one's own keys, to manage people and their keys, to dispose of the project, to run the platform
 ViewerDep = Annotated[Identity, Depends(Asks(Needs(Role.VIEWER, Scope.READ)))]
 StreamDep = Annotated[Identity, Depends(AsksForStream(Needs(Role.VIEWER, Scope.READ)))]
+ReaderDep = Annotated[Identity, Depends(Asks(Needs(Role.VIEWER, Scope.RUNS_WRITE)))]
 EditorDep = Annotated[Identity, Depends(Asks(Needs(Role.EDITOR, Scope.RUNS_WRITE)))]
 DATA_EDITOR = Needs(Role.EDITOR, Scope.DATA_WRITE)
 DataEditorDep = Annotated[Identity, Depends(Asks(DATA_EDITOR))]

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["events"])
 _SEQ = 2**31 - 1
 _PLACE = r"^\d{1,20}\.\d{1,19}$"
 #: FastAPI says of a stream that it is one text; what a client reads are its events.
-_EVENTS: dict[int | str, dict[str, Any]] = {
+EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events as they happen; `schema` is that of each.",
         "content": {
@@ -66,7 +66,7 @@ def start_of_run(
         return _Start(seen, run.state in TERMINAL and seen >= run.event_seq)
 
 
-@router.get("/runs/{run_id}/events", response_class=EventStream, responses=_EVENTS)
+@router.get("/runs/{run_id}/events", response_class=EventStream, responses=EVENTS)
 async def stream_run(
     run_id: UUID, parts: PartsDep, identity: StreamDep, start: Annotated[_Start, Depends(start_of_run)]
 ) -> EventStream:
@@ -118,7 +118,7 @@ def start_of_news(
         return now(session) if begin == From.NOW else BEGINNING
 
 
-@router.get("/events", response_class=EventStream, responses=_EVENTS)
+@router.get("/events", response_class=EventStream, responses=EVENTS)
 async def stream_project(
     parts: PartsDep,
     identity: StreamDep,

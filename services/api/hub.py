@@ -18,14 +18,16 @@ from services.api.news import lag_s
 from services.api.stream import frame
 from services.api.watchers import (
     Delivery,
+    InboxWatcher,
     NewsWatcher,
     RunWatcher,
     Watcher,
+    serve_inboxes,
     serve_news,
     serve_runs,
     still_there,
 )
-from shared.db.listen import RUNS_CHANNEL, Listener
+from shared.db.listen import INBOX_CHANNEL, RUNS_CHANNEL, Listener
 from shared.db.session import transaction
 from shared.observability import metrics
 from shared.queue.threads import keep_going
@@ -33,7 +35,7 @@ from shared.queue.threads import keep_going
 _log = structlog.get_logger(__name__)
 #: Rings that come within so short a time share one round; a person does not see the difference.
 _ROUND_S = 0.02
-#: Access that was taken away ends a stream after so long at most.
+#: Access that was taken away ends a stream after so long at most; a lost ring of an inbox costs as much.
 _CHECK_S = 2.0
 
 
@@ -47,7 +49,7 @@ class EventHub:
         self._lock = threading.Lock()
         self._open = True
         self._over = threading.Event()
-        self._listener = Listener(direct_url, (RUNS_CHANNEL,))
+        self._listener = Listener(direct_url, (RUNS_CHANNEL, INBOX_CHANNEL))
         self._thread = threading.Thread(target=self._run, name="event hub", daemon=True)
         self._poll_at_s = 0.0  #: when all watchers are looked at again, rung for or not
         self._check_at_s = 0.0
@@ -101,10 +103,12 @@ class EventHub:
                 self._poll_at_s = began_s + self._poll_s
         if not watchers:
             return
-        if began_s >= self._check_at_s:
+        check = began_s >= self._check_at_s
+        if check:
             self._check_at_s = began_s + _CHECK_S
             self._check(watchers)
-        concerned = watchers if poll else _rung_for(watchers, rung)
+        names = {payload.partition(" ")[0] for payload in rung}
+        concerned = [each for each in watchers if _concerns(each, names) or (poll and (check or _is_behind(each)))]
         if concerned and self._serve(concerned):
             self._poll_at_s = 0.0  #: some are behind: go on with them at once
         spent_s = time.monotonic() - began_s
@@ -120,6 +124,7 @@ class EventHub:
             self._deliver(news)
             news, news_behind = serve_news(session, [each for each in able if isinstance(each, NewsWatcher)])
             self._deliver(news)
+            self._deliver(serve_inboxes(session, [each for each in able if isinstance(each, InboxWatcher)]))
         return runs_behind or news_behind
 
     def _check(self, watchers: Sequence[Watcher]) -> None:
@@ -159,9 +164,17 @@ def _put_all(deliveries: Sequence[Delivery]) -> None:
             delivery.mailbox.close()
 
 
-def _rung_for(watchers: Sequence[Watcher], payloads: Sequence[str]) -> list[Watcher]:
-    """Those whom these rings concern: of a run its watchers, of any run those of a project."""
-    if not payloads:
-        return []
-    runs = {payload.partition(" ")[0] for payload in payloads}
-    return [each for each in watchers if isinstance(each, NewsWatcher) or str(each.run_id) in runs]
+def _concerns(watcher: Watcher, names: set[str]) -> bool:
+    """Whether these rings concern it: of a run its watchers, of any run those of a project, of a person its inbox."""
+    match watcher:
+        case RunWatcher():
+            return str(watcher.run_id) in names
+        case InboxWatcher():
+            return str(watcher.identity.principal_id) in names
+        case NewsWatcher():
+            return bool(names)
+
+
+def _is_behind(watcher: Watcher) -> bool:
+    """Whether it may be behind without a ring: a count is not taken again and again, as the places of events are."""
+    return not isinstance(watcher, InboxWatcher) or watcher.place is None

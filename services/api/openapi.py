@@ -13,7 +13,8 @@ from shared.contracts.views import Problem
 
 Schema = dict[str, Any]
 _ID = "0193a5b0-7c1e-7b3a-9d55-2f6a51c0e4d1"
-_OPEN = {"/livez", "/readyz", "/metrics"}  #: asked by machines without a key
+#: asked by machines without a key, or with a link that is one
+_OPEN = {"/livez", "/readyz", "/metrics", "/v1/links/{token}"}
 _ABOUT = """\
 Asynchronous runs for fault diagnosis: every long operation is a **run** that can be watched, cancelled and repeated.
 Every error is `application/problem+json` and says what to do. Every answer has an `X-Request-Id`; lists have opaque
@@ -30,6 +31,7 @@ _TAGS = {
     "workers": "Who works here, and who is to stop.",
     "schedules": "Runs that are submitted again and again.",
     "campaigns": "Searches over the fields of a spec, by many runs.",
+    "notices": "Who is told what, where and when.",
     "system": "Who am I, is this server well.",
 }
 #: Examples for fields whose type alone says too little, by name; a field's own `examples` go first.
@@ -79,6 +81,13 @@ _MODELS: dict[str, Any] = {
             "budget": {"trials": 50},
         },
     },
+    "ChannelRequest": {
+        "name": "ops-hook",
+        "target": {"type": "webhook", "url": "https://hooks.example.org/faultline"},
+    },
+    "SubscriptionRequest": {"kinds": ["run.failed", "run.quarantined"], "channel": "ops-hook"},
+    "SubscriptionChange": {"muted_until": "2027-01-31T12:00:00Z"},
+    "ReadRequest": {"all": True},
     "EnqueueRequest": {"params": {"recipe.learning_rate": 0.001}},
     "ForkRequest": {"name": "rate-and-width-2", "changes": {"budget": {"trials": 100}}},
 }

@@ -1,4 +1,4 @@
-"""Who watches what: of one run, or of all runs of a project; how their next events are read, and how they look."""
+"""Who watches what: one run, all runs of a project, or an inbox; how what is new is read, and how it looks."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from services.api.access.identity import Identity
 from services.api.news import NewsFilter, Place, news_view, place_of, read_news
 from services.api.stream import Mailbox, frame
+from shared.contracts.notifying import InboxCount
 from shared.contracts.states import TERMINAL
 from shared.contracts.views import EventView
 from shared.db.models import Run
+from shared.notices.inbox import Reader, counts
 
 #: A watcher that is behind is given so many events of its run in one round.
 _AT_ONCE = 100
@@ -42,7 +44,16 @@ class NewsWatcher:
     place: Place
 
 
-Watcher = RunWatcher | NewsWatcher
+@dataclass(eq=False)
+class InboxWatcher:
+    """One open stream of an inbox. `place` is the count that was handed over last; the hub's thread writes it."""
+
+    mailbox: Mailbox
+    identity: Identity
+    place: InboxCount | None = None
+
+
+Watcher = RunWatcher | NewsWatcher | InboxWatcher
 
 
 @dataclass(frozen=True)
@@ -132,6 +143,24 @@ def _news_frame(row: Any) -> _Frame:
 
 def _is_for(watcher: NewsWatcher, row: Any) -> bool:
     return bool(row.project_id == watcher.identity.project_id) and watcher.wanted.lets_pass(row)
+
+
+def serve_inboxes(session: Session, watchers: Sequence[InboxWatcher]) -> list[Delivery]:
+    """The counts that have changed, by one query."""
+    if not watchers:
+        return []
+    found = counts(session, {_reader(watcher) for watcher in watchers})
+    news = ((watcher, found[_reader(watcher)]) for watcher in watchers)
+    return [
+        delivery
+        for watcher, now in news
+        if now != watcher.place
+        for delivery in _hand(watcher, [_Frame(now, frame("count", now.model_dump(mode="json")))])
+    ]
+
+
+def _reader(watcher: InboxWatcher) -> Reader:
+    return watcher.identity.principal_id, watcher.identity.project_id
 
 
 def _hand(watcher: Watcher, frames: Sequence[_Frame]) -> list[Delivery]:

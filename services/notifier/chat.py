@@ -14,11 +14,12 @@ from apprise.exception import AppriseImproperlyConfigured
 from apprise.plugins.base import NotifyBase
 
 from services.notifier.answer import Answer
-from services.notifier.chat_services import SERVICES, ChatService, service_of
+from services.notifier.chat_services import ChatService, service_of
 from services.notifier.chat_transport import Outbox, Poster, through
 from services.notifier.guard import Refused
 from services.notifier.message import Message
 from shared.errors import UserError
+from shared.notices.chats import CHATS
 
 logging.getLogger("apprise").disabled = True  # it writes addresses and bodies: secrets
 _ASSET = AppriseAsset(
@@ -48,7 +49,7 @@ _ANY_HOST = "host.example"
 _ZERO_WIDTH = "\u200b"
 _RETRY_AFTER = re.compile(r'"retry_after":\s*(\d+(?:\.\d+)?)')
 _MOST_RETRY_AFTER_S = 86_400.0
-_KNOWN = ", ".join(schema for service in SERVICES for schema in service.schemas[:1])
+_KNOWN = ", ".join(chat.schemas[0] for chat in CHATS.values())
 _REMEDY = (
     f"Use the https address that Slack, Teams, Discord, Google Chat or Webex gave you, or one of {_KNOWN} as "
     "<service>://... (https://github.com/caronc/apprise/wiki); for any other receiver make a webhook channel."

@@ -1,10 +1,7 @@
-"""Chat services that a channel may lead to: those of apprise whose hosts are known, and what of their addresses counts.
-
-Services on hosts of somebody's choice (json://, mmost://, ntfy://, ...) are left out: a webhook does that, guarded.
-"""
+"""Chat services as apprise has them, and what of their addresses counts. Which there are: `shared.notices.chats`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,16 +18,16 @@ from apprise.plugins.telegram import NotifyTelegram
 from apprise.plugins.webexteams import NotifyWebexTeams
 from apprise.plugins.workflows import NotifyWorkflows
 
+from shared.notices.chats import AZURE, chat_of
+
 
 @dataclass(frozen=True)
 class ChatService:
     """One service."""
 
-    name: str
+    name: str  #: in `CHATS`
     plugin: type[NotifyBase]
-    schemas: Sequence[str]
     hosts: str  #: a pattern: where messages may go to
-    native: str = ""  #: a pattern: hosts of the addresses that the service itself gives out
     with_host: bool = False  #: its addresses name one of several hosts
     options: frozenset[str] = frozenset()  #: of an address; all others are refused
     repeat_key: str = ""  #: of the plugin: by what the service knows a repeat
@@ -39,22 +36,17 @@ class ChatService:
     line_break: str = "\n"  #: what they see as one
 
 
-_AZURE = r"[a-z0-9.-]+\.(logic\.azure\.(com|us)|api\.powerplatform\.com)"
 SERVICES = (
     ChatService(
         "slack",
         NotifySlack,
-        ("slack",),
         hosts=r"hooks\.slack(-gov)?\.com",
-        native=r"hooks\.slack(-gov)?\.com",
         fixed={"include_footer": False},
     ),
     ChatService(
         "msteams",
         NotifyWorkflows,
-        ("workflows", "workflow"),
-        hosts=_AZURE,
-        native=_AZURE,
+        hosts=AZURE,
         with_host=True,
         options=frozenset({"api-version", "sp", "sv", "sig"}),
         markdown=True,
@@ -63,16 +55,13 @@ SERVICES = (
     ChatService(
         "discord",
         NotifyDiscord,
-        ("discord",),
         hosts=r"discord\.com",
-        native=r"(discord|discordapp)\.com",
         options=frozenset({"thread"}),
         markdown=True,
     ),
     ChatService(
         "tgram",
         NotifyTelegram,
-        ("tgram",),
         hosts=r"api\.telegram\.org",
         options=frozenset({"topic", "silent"}),
         fixed={"detect_owner": False},
@@ -80,7 +69,6 @@ SERVICES = (
     ChatService(
         "pagerduty",
         NotifyPagerDuty,
-        ("pagerduty",),
         hosts=r"events(\.eu)?\.pagerduty\.com",
         options=frozenset({"region", "severity", "group", "class", "component", "source"}),
         repeat_key="dedup",
@@ -89,43 +77,37 @@ SERVICES = (
     ChatService(
         "opsgenie",
         NotifyOpsgenie,
-        ("opsgenie",),
         hosts=r"api(\.eu)?\.opsgenie\.com",
         options=frozenset({"region", "priority"}),
         repeat_key="alias",
         fixed={"action": "new"},
     ),
-    ChatService(
-        "pushover", NotifyPushover, ("pover",), r"api\.pushover\.net", options=frozenset({"priority", "sound"})
-    ),
+    ChatService("pushover", NotifyPushover, r"api\.pushover\.net", options=frozenset({"priority", "sound"})),
     ChatService(
         "gchat",
         NotifyGoogleChat,
-        ("gchat",),
         hosts=r"chat\.googleapis\.com",
-        native=r"chat\.googleapis\.com",
         options=frozenset({"key", "token", "threadkey"}),
         markdown=True,
     ),
     ChatService(
         "webex",
         NotifyWebexTeams,
-        ("webex", "wxteams"),
         hosts=r"(api\.ciscospark|webexapis)\.com",
-        native=r"(api\.ciscospark|webexapis)\.com",
         markdown=True,
         line_break="\n\n",
     ),
-    ChatService("splunk", NotifySplunk, ("splunk", "victorops"), r"alert\.victorops\.com", repeat_key="entity_id"),
+    ChatService("splunk", NotifySplunk, r"alert\.victorops\.com", repeat_key="entity_id"),
 )
 
 
+_BY_NAME = {service.name: service for service in SERVICES}
+
+
 def service_of(url: str) -> ChatService | None:
-    """The service that an address is of, by its schema or, of an https address, by its host."""
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return next((one for one in SERVICES if one.native and _is(one.native, parts.hostname)), None)
-    return next((one for one in SERVICES if parts.scheme in one.schemas), None)
+    """The service that an address is of."""
+    chat = chat_of(url)
+    return None if chat is None else _BY_NAME[chat.name]
 
 
 def leads_to(service: ChatService, url: str) -> bool:

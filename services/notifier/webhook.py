@@ -3,34 +3,28 @@
 import binascii
 import hashlib
 import hmac
-import secrets as random
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
 
 from shared.errors import UserError
+from shared.notices.webhooks import PREFIX, new_secret
 
-_PREFIX = "whsec_"
-_SECRET_BYTES = 32
+__all__ = ["key_of", "new_secret", "sign"]
 #: the specification's bounds of a secret, in bytes
 _SHORTEST, _LONGEST = 24, 64
-
-
-def new_secret() -> str:
-    """A secret of 32 random bytes, to be shown to its subscriber once."""
-    return _PREFIX + b64encode(random.token_bytes(_SECRET_BYTES)).decode()
 
 
 def key_of(secret: str) -> bytes:
     """The bytes to sign with. Raises `UserError`, which does not repeat the secret."""
     try:
-        key = b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not _SHORTEST <= len(key) <= _LONGEST:
         raise UserError(
             "The webhook secret cannot be used.",
-            remedy=f"It is `{_PREFIX}` and {_SHORTEST} to {_LONGEST} bytes in base64; let one be made for you.",
+            remedy=f"It is `{PREFIX}` and {_SHORTEST} to {_LONGEST} bytes in base64; let one be made for you.",
         )
     return key
 

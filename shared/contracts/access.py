@@ -177,9 +177,16 @@ class AuditView(View):
 
 
 class TicketRequest(Contract):
-    """The event stream to be opened: of one run, or of the project if none is named."""
+    """The event stream to be opened: of one run, of the caller's inbox, or of the project if none is named."""
 
     run_id: UUID | None = None
+    inbox: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> "TicketRequest":
+        if self.run_id and self.inbox:
+            raise ValueError("inbox: a ticket opens one stream; leave out run_id")
+        return self
 
 
 class TicketView(View):

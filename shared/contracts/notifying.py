@@ -21,6 +21,16 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Address = Annotated[
     str, StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}$")
 ]
+
+
+def _of_a_wall(at: time) -> time:
+    """What clocks on walls show has no zone of its own."""
+    if at.tzinfo is not None:
+        raise ValueError("leave out the zone: it is that of the subscription")
+    return at
+
+
+WallTime = Annotated[time, AfterValidator(_of_a_wall)]
 DeliveryState = Literal["held", "pending", "sending", "delivered", "dead", "dropped"]
 
 
@@ -96,15 +106,15 @@ class Digest(Contract):
     """Collected and sent as one."""
 
     every: Every
-    at: time = time(9)  #: local; of `day` and `week`
+    at: WallTime = time(9)  #: local; of `day` and `week`
     weekday: Weekday = 0
 
 
 class Quiet(Contract):
     """Nothing is sent between these local times; what came meanwhile is sent when they end."""
 
-    begin: time
-    end: time
+    begin: WallTime
+    end: WallTime
 
 
 class Escalation(Contract):
@@ -270,12 +280,56 @@ class InboxCount(View):
     urgent: int
 
 
+class ReplayRequest(Contract):
+    """Send again what a channel did not take."""
+
+    channel: str = Field(max_length=63)  #: name or id
+
+
+class ReplayView(View):
+    """How many are sent again."""
+
+    replayed: int
+
+
+class ReadRequest(Contract):
+    """Which places of the inbox have been read: some, or all."""
+
+    ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(default_factory=list, max_length=1000)
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _either(self) -> "ReadRequest":
+        if self.all == bool(self.ids):
+            raise ValueError("ids: name some, or say `all`")
+        return self
+
+
+class NoticeView(View):
+    """What was told."""
+
+    id: UUID
+    kind: str
+    title: str
+    data: dict[str, Any]
+    run_id: UUID | None
+    at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: UUID | None
+
+
 class MaintenanceRequest(Contract):
     """Tell everybody of work on the platform."""
 
     message: str = Field(min_length=1, max_length=2000)
     begins_at: Instant | None = None
     ends_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> "MaintenanceRequest":
+        if self.begins_at and self.ends_at and self.ends_at <= self.begins_at:
+            raise ValueError("ends_at: it ends before it begins")
+        return self
 
 
 class KindView(View):
@@ -285,4 +339,5 @@ class KindView(View):
     about: str
     version: int
     subscribable: bool
+    urgent: bool
     example: dict[str, Any]

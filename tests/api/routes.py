@@ -3,6 +3,7 @@
 A test that fails with "add ..." wants one line here: how a path's parameter is filled, or an example of a good request.
 """
 
+import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,13 +18,20 @@ from fastapi.testclient import TestClient
 from services.api.access.needs import Needs
 from services.api.app import MODULES
 from services.api.deps import Asks
+from shared.contracts.notices import SUBSCRIBABLE
 from tests.api.people import change
 from tests.support.platform import Platform
 
 #: need no key
 PUBLIC = frozenset({"/livez", "/readyz", "/metrics"})
 #: work without a key: their signed URLs are one
-SIGNED = frozenset({"/v1/uploads/sessions/{session_id}/parts/{number}", "/v1/artifacts/{artifact_id}/content"})
+SIGNED = frozenset(
+    {
+        "/v1/uploads/sessions/{session_id}/parts/{number}",
+        "/v1/artifacts/{artifact_id}/content",
+        "/v1/links/{token}",
+    }
+)
 READING = frozenset({"GET", "HEAD"})
 #: parts of a path that name what belongs to no project
 PLATFORM_WIDE = frozenset({"principal", "name", "view"})
@@ -90,8 +98,8 @@ def documented(app: FastAPI) -> set[str]:
 
 
 @dataclass
-class World:
-    """Things of the client's project, made when asked for."""
+class _Runs:
+    """Runs and what belongs to them."""
 
     client: TestClient
     platform: Platform
@@ -197,6 +205,37 @@ class World:
         return self._mark(self.platform.caller.project_id)
 
 
+class World(_Runs):
+    """Things of the client's project, made when asked for."""
+
+    def channel(self) -> str:
+        """A webhook."""
+        made = self.client.post("/v1/channels", json=_hook())
+        assert made.status_code == 201, made.text
+        return self._mark(made.json()["id"])
+
+    def subscription(self) -> str:
+        """A subscription of the owner."""
+        made = self.client.post("/v1/subscriptions", json={"kinds": ["run.failed"]})
+        assert made.status_code == 201, made.text
+        return self._mark(made.json()["id"])
+
+    def delivery(self) -> str:
+        """A delivery that was given up."""
+        delivery = self._mark(self.client.post(f"/v1/channels/{self.channel()}/test").json()["id"])
+        change(self.platform, "UPDATE deliveries SET state = 'dead' WHERE id = :id", id=delivery)
+        return delivery
+
+    def token(self) -> str:
+        """What looks like a link and was signed by nobody."""
+        return self._mark(uuid4().hex)
+
+    def notice(self) -> str:
+        """A notice of the project."""
+        sql = "SELECT notice_id FROM deliveries WHERE id = :id"
+        return self._mark(self.platform.rows(sql, id=self.delivery())[0]["notice_id"])
+
+
 #: parameter of a path -> makes what it can name
 FILL: dict[str, Callable[[World], str]] = {
     "run_id": World.run,
@@ -210,6 +249,11 @@ FILL: dict[str, Callable[[World], str]] = {
     "session_id": World.session,
     "schedule": World.schedule,
     "campaign": World.campaign,
+    "channel": World.channel,
+    "subscription_id": World.subscription,
+    "delivery_id": World.delivery,
+    "notice_id": World.notice,
+    "token": World.token,
     "view": World.view,
     "name": World.name,
 }
@@ -229,14 +273,23 @@ def _any_kind(world: World) -> dict[str, Any]:
     return {"json": {"kind": "dataset.generate", "spec": world.generate()}}
 
 
-def _nightly(world: World) -> dict[str, Any]:
+def _nightly(world: _Runs) -> dict[str, Any]:
     spec = world.generate()
     spec["name"] += "-{time}"
     name = f"s-{uuid4().hex[:8]}"
     return {"name": name, "cron": "30 2 * * *", "kind": "dataset.generate", "spec": spec}
 
 
-def _search(world: World) -> dict[str, Any]:
+def _hook() -> dict[str, Any]:
+    return {"name": f"c-{uuid4().hex[:8]}", "target": {"type": "webhook", "url": "https://hooks.example.org/x"}}
+
+
+def _any_kinds() -> list[str]:
+    """Unlike every other, as far as there are enough."""
+    return random.sample(SUBSCRIBABLE, 5)
+
+
+def _search(world: _Runs) -> dict[str, Any]:
     base = world.generate()
     spec = {"name": base.pop("name"), "kind": "dataset.generate", "base": base, "objectives": [{"result": "records"}]}
     del base["units_per_fault"]
@@ -278,6 +331,12 @@ EXAMPLES: dict[str, Example] = {
     "PATCH /v1/campaigns/{campaign}": Example(lambda _: {"json": {"max_parallel": 2}}),
     "POST /v1/campaigns/{campaign}/fork": Example(lambda world: {"json": {"name": world.generate()["name"]}}),
     "POST /v1/campaigns/{campaign}/trials": Example(lambda _: {"json": {"params": {"units_per_fault": 3}}}),
+    "POST /v1/channels": Example(lambda _: {"json": _hook()}),
+    "POST /v1/subscriptions": Example(lambda _: {"json": {"kinds": _any_kinds()}}),
+    "PATCH /v1/subscriptions/{subscription_id}": Example(lambda _: {"json": {"enabled": False}}),
+    "POST /v1/deliveries/replay": Example(lambda world: {"json": {"channel": world.channel()}}),
+    "POST /v1/inbox/read": Example(lambda _: {"json": {"all": True}}),
+    "POST /v1/maintenance": Example(lambda _: {"json": {"message": f"at {uuid4()}"}}),
     "POST /v1/projects": Example(lambda _: {"json": {"name": f"p-{uuid4().hex[:8]}"}}),
     "PATCH /v1/projects/{project}": Example(lambda _: {"json": {"share": 2}}),
     "POST /v1/principals": Example(lambda _: {"json": {"kind": "service", "name": f"s-{uuid4().hex[:8]}"}}),
@@ -307,7 +366,20 @@ SAME_TWICE = CHANGES_NOTHING | {
     "POST /v1/pools/{name}/resume",
     "POST /v1/workers/{name}/drain",
     "POST /v1/workers/{name}/undrain",
+    "POST /v1/channels/{channel}/enable",
+    "POST /v1/inbox/read",
+    "POST /v1/notices/{notice_id}/acknowledge",
     "POST /v1/uploads/sessions/{session_id}/complete",  # an upload has the id of its session
 }
 #: a member may do this to what is its own, whatever its role
-OWN = frozenset({"POST /v1/keys", "DELETE /v1/keys/{key_id}"})
+OWN = frozenset(
+    {
+        "POST /v1/keys",
+        "DELETE /v1/keys/{key_id}",
+        "POST /v1/subscriptions",
+        "PATCH /v1/subscriptions/{subscription_id}",
+        "DELETE /v1/subscriptions/{subscription_id}",
+        "POST /v1/inbox/read",
+        "POST /v1/notices/{notice_id}/acknowledge",
+    }
+)

@@ -47,6 +47,15 @@ _COLUMNS = """
 _BY_HASH = text(f"{_COLUMNS} {_STANDING} AND k.sha256 = :sha256")
 _BY_ID = text(f"{_COLUMNS} {_STANDING} AND k.id = :id")
 _STILL = text(f"SELECT k.id {_STANDING} AND k.id = ANY(:ids)")
+_BY_MEMBERSHIP = text(
+    """
+    SELECT p.id, 'link' AS prefix, CAST(NULL AS text[]) AS scopes, CAST(NULL AS timestamptz) AS expires_at,
+        p.id AS principal_id, j.id AS project_id, p.name AS principal, j.name AS project, m.role, false AS operator,
+        false AS stale
+    FROM memberships m JOIN principals p ON p.id = m.principal_id JOIN projects j ON j.id = m.project_id
+    WHERE m.principal_id = :principal AND m.project_id = :project AND p.disabled_at IS NULL AND j.deleted_at IS NULL
+    """
+)
 _USED = text("UPDATE api_keys SET last_used_at = now() WHERE id = :id")
 
 
@@ -63,6 +72,14 @@ def by_key(session: Executes, key: str) -> Identity | None:
 def by_key_id(session: Executes, key_id: UUID) -> Identity | None:
     """Who holds the key of that id; None if it is no longer good."""
     return _identity(session, session.execute(_BY_ID, {"id": key_id}).one_or_none())
+
+
+def by_membership(session: Session, principal_id: UUID, project_id: UUID) -> Identity | None:
+    """The principal with its present role in a project, without a key: on behalf of whom a signed link acts. None if it
+    is no member any more.
+    """
+    row = session.execute(_BY_MEMBERSHIP, {"principal": principal_id, "project": project_id}).one_or_none()
+    return None if row is None else _identity(session, row)
 
 
 def still_good(session: Session, key_ids: set[UUID]) -> set[UUID]:
