@@ -24,6 +24,10 @@ _COUNTS = text(
     "SELECT pool, state, count(*) AS runs, extract(epoch FROM now() - min(queued_at)) AS oldest_s FROM runs "
     "WHERE finished_at IS NULL GROUP BY pool, state"
 )
+_DELIVERIES = text(
+    "SELECT state, count(*) AS waiting, extract(epoch FROM now() - min(due_at)) AS due_s FROM deliveries "
+    "WHERE state IN ('pending', 'sending') GROUP BY state"
+)
 _FORGET = text("DELETE FROM workers WHERE heartbeat_at < now() - make_interval(secs => :kept_s)")
 
 
@@ -36,6 +40,11 @@ def count(engine: Engine) -> None:
             metrics.RUNS.labels(row.pool, row.state).set(row.runs)
             if row.state == "queued":
                 metrics.OLDEST_QUEUED_SECONDS.labels(row.pool).set(float(row.oldest_s))
+        deliveries = session.execute(_DELIVERIES).all()
+    metrics.DELIVERIES_WAITING.clear()
+    for row in deliveries:
+        metrics.DELIVERIES_WAITING.labels(row.state).set(row.waiting)
+    metrics.OLDEST_DELIVERY_SECONDS.set(max((0.0, *(float(row.due_s) for row in deliveries))))
 
 
 def forget_workers(engine: Engine, settings: Settings) -> None:

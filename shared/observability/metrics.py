@@ -52,6 +52,8 @@ NOTICE_SECONDS = Histogram(
 )
 DELIVERIES = Counter("faultline_deliveries", "Attempts to deliver a notice.", ["service", "outcome"])
 DELIVERY_SECONDS = Histogram("faultline_delivery_seconds", "One attempt to deliver.", ["service"], buckets=_DELIVERY_S)
+DELIVERIES_WAITING = Gauge("faultline_deliveries_waiting", "Deliveries on their way, by state.", ["state"])
+OLDEST_DELIVERY_SECONDS = Gauge("faultline_oldest_delivery_seconds", "For how long the oldest one has been due.")
 CHANNELS_DISABLED = Counter("faultline_channels_disabled", "Channels switched off after failing for long.", ["service"])
 REQUEST_SECONDS = Histogram(
     "faultline_request_seconds", "API requests.", ["method", "route", "status"], buckets=_LATENCY_S
