@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from services.cli.credentials import resolve
 from services.cli.sdk import Client
 from shared.contracts.kinds import KINDS
+from shared.contracts.notices import NOTICES
 from shared.errors import FaultlineError
 
 #: Longer than an API beside us needs, too short to be felt while typing.
@@ -46,6 +47,14 @@ def _campaigns(client: Client) -> list[Known]:
     return [(one.name, f"{one.spec.kind} {one.state.value}") for one in client.campaigns(_NEWEST)]
 
 
+def _channels(client: Client) -> list[Known]:
+    return [(one.name, f"{one.shown} {one.state}") for one in client.channels(_NEWEST)]
+
+
+def _subscriptions(client: Client) -> list[Known]:
+    return [(str(one.id)[-8:], ", ".join(one.kinds)) for one in client.subscriptions(_NEWEST)]
+
+
 def _projects(client: Client) -> list[Known]:
     return [(project.name, project.role.value if project.role else "") for project in client.projects(_NEWEST)]
 
@@ -67,6 +76,8 @@ _LISTERS: dict[str, Callable[[Client], list[Known]]] = {
     "POOL": _pools,
     "SCHEDULE": _schedules,
     "CAMPAIGN": _campaigns,
+    "CHANNEL": _channels,
+    "SUBSCRIPTION": _subscriptions,
     "PROJECT": _projects,
     "PRINCIPAL": _principals,
     "WHICH": _keys,
@@ -77,6 +88,8 @@ def names(metavar: str, url: str | None, key: str | None) -> list[Known]:
     """What may stand for `metavar`; nothing where the API does not say so within `PATIENCE_S`."""
     if metavar == "KIND":
         return [(name, "") for name in KINDS]
+    if metavar == "NOTICE":
+        return [(kind.name, kind.about) for kind in NOTICES.values() if kind.subscribable]
     if metavar == "ZONE":
         return [(name, "") for name in sorted(available_timezones())]
     lister = _LISTERS.get(metavar)

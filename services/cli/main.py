@@ -33,6 +33,9 @@ class Root(LazyGroup):
         "pools": Lazy("services.cli.commands.pools:app", "How pools stand; pause and resume them.", _RUNS),
         "workers": Lazy("services.cli.commands.workers:app", "Show workers and their load; drain them.", _RUNS),
         "schedules": Lazy("services.cli.commands.schedules:app", "Runs by the clock.", _RUNS),
+        "notify": Lazy(
+            "services.cli.commands.notify:app", "Be told what happens: by webhook, mail, chat, here.", _RUNS
+        ),
         "projects": Lazy("services.cli.commands.projects:app", "List, make, limit and delete projects.", _ACCESS),
         "members": Lazy("services.cli.commands.members:app", "Who may do what in the project.", _ACCESS),
         "principals": Lazy("services.cli.commands.members:principals", "Users and services of the platform.", _ACCESS),

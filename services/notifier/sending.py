@@ -17,6 +17,7 @@ from services.notifier.message import Message
 from services.notifier.rendering import render
 from services.notifier.webhook import sign
 from shared.errors import Fatal
+from shared.notices.deliveries import told
 from shared.notices.seal import Seal
 from shared.settings import Settings
 from shared.version import VERSION
@@ -60,8 +61,7 @@ class Outgoing:
 
 def body_of(kind: str, at: datetime, data: dict[str, Any]) -> bytes:
     """What a webhook receives: the same bytes at every attempt."""
-    told = {"type": kind, "timestamp": at.astimezone(UTC).isoformat().replace("+00:00", "Z"), "data": data}
-    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(told(kind, at, data), option=orjson.OPT_SORT_KEYS)
 
 
 class Senders:

@@ -32,6 +32,7 @@ class Receiver:
 
     port: int
     got: list[Request] = field(default_factory=list)
+    mend: "Callable[[Reply], None]" = lambda _: None  #: answer so from now on
     ended: Event = field(default_factory=Event)  #: set when the test is over: what hangs may stop
     sent: int = 0  #: bytes of a body without end that went out
 
@@ -79,6 +80,7 @@ def receiving(reply: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Recei
     """A receiver while the block runs."""
     receiver = Receiver(0)
     handler = type("Its", (Handler,), {"receiver": receiver, "reply": staticmethod(reply)})
+    receiver.mend = lambda better: setattr(handler, "reply", staticmethod(better))
     with _Server(("127.0.0.1", 0), handler) as server:
         receiver.port = server.server_address[1]
         if tls is not None:

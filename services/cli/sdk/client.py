@@ -18,7 +18,9 @@ from services.cli.sdk.batches import BatchCalls
 from services.cli.sdk.campaigns import CampaignCalls
 from services.cli.sdk.data import DataCalls, ModelCalls
 from services.cli.sdk.downloads import DownloadCalls
+from services.cli.sdk.inbox import DeliveryCalls, InboxCalls
 from services.cli.sdk.lifecycle import LifecycleCalls
+from services.cli.sdk.notifying import ChannelCalls, SubscriptionCalls
 from services.cli.sdk.patience import RETRIES
 from services.cli.sdk.pools import PoolCalls
 from services.cli.sdk.runs import RunCalls
@@ -36,6 +38,10 @@ class Client(
     ScheduleCalls,
     CampaignCalls,
     NewsCalls,
+    ChannelCalls,
+    SubscriptionCalls,
+    DeliveryCalls,
+    InboxCalls,
     UploadCalls,
     DataCalls,
     ModelCalls,
