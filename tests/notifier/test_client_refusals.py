@@ -86,6 +86,13 @@ def test_an_address_that_is_checked_is_the_address_that_is_connected_to(receiver
     assert refused(client, url) == "rebinding.example.com: 10.0.0.1 is private"
 
 
+def test_what_the_system_would_make_of_the_name_is_never_connected_to(receiver: Receiver) -> None:
+    client = client_of(Guard([ip_network("127.0.0.2")], resolve=lambda host, port: ["127.0.0.2"]))
+    answer = client.post(f"http://localhost:{receiver.port}/hook", BODY, {})
+    assert answer.error == "connection: Connection refused"
+    assert receiver.got == []
+
+
 def test_each_redirect_is_checked_anew() -> None:
     answers = iter([["127.0.0.1"], ["169.254.169.254"]])
     client = client_of(Guard([ip_network("127.0.0.1")], resolve=lambda host, port: next(answers)))
