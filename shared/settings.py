@@ -195,6 +195,8 @@ class Settings(BaseSettings):
     notify_allow_http: bool = False  #: without TLS everybody on the way can read and change notices
     #: at most so many per minute and channel, by service, where the channel says nothing else
     notify_per_minute: dict[str, float] = Field(default_factory=lambda: dict(_PER_MINUTE))
+    notify_most_channels: int = Field(500, ge=1)  #: of one project
+    notify_most_subscriptions: int = Field(100, ge=1)  #: of one member in one project
     notify_link_expires_s: float = Field(604_800.0, gt=0)
     notify_quota_share: float = Field(0.8, gt=0, le=1)  #: of a quota: then its people are told
     smtp_host: str | None = None

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from services.api.audit import audit
 from services.api.deps import After, EditorDep, Limit, SessionDep, ViewerDep
@@ -19,6 +19,7 @@ from shared.notices.deliveries import (
     delivery_detail,
     delivery_view,
     find_delivery,
+    newest,
     replay,
     replay_dead,
 )
@@ -38,16 +39,14 @@ def list_deliveries(
     limit: Limit = 50,
 ) -> Page[DeliveryView]:
     """Newest first."""
-    query = deliveries_of(identity.project_id).order_by(Delivery.id.desc()).limit(limit + 1)
-    if state:
-        query = query.where(Delivery.state.in_(state))
-    if channel is not None:
-        query = query.where(is_channel(channel))
-    if run is not None:
-        query = query.where(Notice.run_id == run)
-    if kind:
-        query = query.where(Notice.kind.in_(kind))
-    rows = session.execute(query.where(Delivery.id < cursor) if cursor else query).all()
+    of_channel = [] if channel is None else [is_channel(channel)]
+    those: list[ColumnElement[bool]] = [] if not state else [Delivery.state.in_(state)]
+    those += [] if run is None else [Notice.run_id == run]
+    those += [] if not kind else [Notice.kind.in_(kind)]
+    those += [] if cursor is None else [Delivery.id < cursor]
+    ids = newest(session, identity.project_id, limit + 1, of_channel, those)
+    query = deliveries_of(identity.project_id).where(Delivery.id.in_(ids)).order_by(Delivery.id.desc())
+    rows = session.execute(query).all()
     return page_of([row[0] for row in rows], [delivery_view(row) for row in rows], limit)
 
 

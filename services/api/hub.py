@@ -8,7 +8,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy import Engine
@@ -35,8 +35,12 @@ from shared.queue.threads import keep_going
 _log = structlog.get_logger(__name__)
 #: Rings that come within so short a time share one round; a person does not see the difference.
 _ROUND_S = 0.02
-#: Access that was taken away ends a stream after so long at most; a lost ring of an inbox costs as much.
+#: Access that was taken away ends a stream after so long at most.
 _CHECK_S = 2.0
+#: Among those who have rung: some run. Its payload has more words than the id.
+_A_RUN = "a run"
+#: A lost ring of an inbox costs so much: what is unread is counted, so not at every poll.
+_COUNT_S = 10.0
 
 
 class EventHub:
@@ -53,6 +57,7 @@ class EventHub:
         self._thread = threading.Thread(target=self._run, name="event hub", daemon=True)
         self._poll_at_s = 0.0  #: when all watchers are looked at again, rung for or not
         self._check_at_s = 0.0
+        self._count_at_s = 0.0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -103,12 +108,16 @@ class EventHub:
                 self._poll_at_s = began_s + self._poll_s
         if not watchers:
             return
-        check = began_s >= self._check_at_s
-        if check:
+        if began_s >= self._check_at_s:
             self._check_at_s = began_s + _CHECK_S
             self._check(watchers)
+        count = began_s >= self._count_at_s
+        if count:
+            self._count_at_s = began_s + _COUNT_S
         names = {payload.partition(" ")[0] for payload in rung}
-        concerned = [each for each in watchers if _concerns(each, names) or (poll and (check or _is_behind(each)))]
+        if any(" " in payload for payload in rung):
+            names.add(_A_RUN)
+        concerned = [each for each in watchers if _concerns(each, names) or (poll and (count or _is_behind(each)))]
         if concerned and self._serve(concerned):
             self._poll_at_s = 0.0  #: some are behind: go on with them at once
         spent_s = time.monotonic() - began_s
@@ -164,15 +173,15 @@ def _put_all(deliveries: Sequence[Delivery]) -> None:
             delivery.mailbox.close()
 
 
-def _concerns(watcher: Watcher, names: set[str]) -> bool:
+def _concerns(watcher: Watcher, rung: Collection[str]) -> bool:
     """Whether these rings concern it: of a run its watchers, of any run those of a project, of a person its inbox."""
     match watcher:
         case RunWatcher():
-            return str(watcher.run_id) in names
+            return str(watcher.run_id) in rung
         case InboxWatcher():
-            return str(watcher.identity.principal_id) in names
+            return str(watcher.identity.principal_id) in rung
         case NewsWatcher():
-            return bool(names)
+            return _A_RUN in rung
 
 
 def _is_behind(watcher: Watcher) -> bool:

@@ -12,7 +12,7 @@ from uuid6 import uuid7
 
 from services.api.access.identity import Identity
 from services.api.audit import audit
-from services.api.deps import After, Limit, ReaderDep, SessionDep, ViewerDep
+from services.api.deps import After, Limit, PartsDep, ReaderDep, SessionDep, ViewerDep
 from services.api.etags import IfMatchDep, tag_of_view
 from services.api.idempotent import OnceDep
 from services.api.problems import readable
@@ -22,7 +22,8 @@ from shared.contracts.roles import Role
 from shared.contracts.views import Page
 from shared.db.notifying import Subscription
 from shared.errors import Forbidden, UserError
-from shared.notices.subscriptions import find_subscription, settle, subscription_view, subscriptions_of
+from shared.notices.subscriptions import check_count, find_subscription, settle, subscription_view, subscriptions_of
+from shared.settings import Settings
 
 router = APIRouter(prefix="/v1/subscriptions", tags=["notices"])
 _NULLABLE = frozenset({"digest", "quiet", "escalation", "muted_until"})
@@ -56,15 +57,21 @@ def list_subscriptions(
 
 @router.post("", status_code=201)
 def subscribe(
-    body: SubscriptionRequest, response: Response, session: SessionDep, identity: ReaderDep, once: OnceDep
+    body: SubscriptionRequest,
+    response: Response,
+    session: SessionDep,
+    parts: PartsDep,
+    identity: ReaderDep,
+    once: OnceDep,
 ) -> SubscriptionView:
     """Tell me of these kinds of notice, from now on and as long as I am a member of the project."""
-    view = once(session, identity, SubscriptionView, body, make=partial(_make, session, identity, body))
+    view = once(session, identity, SubscriptionView, body, make=partial(_make, session, parts.settings, identity, body))
     response.headers["Location"] = f"/v1/subscriptions/{view.id}"
     return view
 
 
-def _make(session: Session, identity: Identity, body: SubscriptionRequest) -> SubscriptionView:
+def _make(session: Session, settings: Settings, identity: Identity, body: SubscriptionRequest) -> SubscriptionView:
+    check_count(session, settings, identity)
     made = Subscription(project_id=identity.project_id, principal_id=identity.principal_id)
     settle(session, made, body, datetime.now(UTC))
     made.id = uuid7()

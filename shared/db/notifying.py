@@ -118,6 +118,7 @@ class Delivery(Base):
         Index("deliveries_due", "due_at", postgresql_where=text("state IN ('pending', 'sending')")),
         Index("deliveries_held", "subscription_id", postgresql_where=text("state = 'held'")),
         Index("deliveries_by_channel", "channel_id", "id"),
+        Index("deliveries_dead", "channel_id", "id", postgresql_where=text("state = 'dead'")),
         Index("deliveries_by_subscription", "subscription_id"),
     )
 

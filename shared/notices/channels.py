@@ -10,6 +10,7 @@ from uuid6 import uuid7
 from shared.contracts.notifying import ChannelRequest, ChannelView
 from shared.db.notifying import Channel
 from shared.errors import Conflict, NotFound
+from shared.notices.few import must_be_fewer
 from shared.notices.seal import Seal
 from shared.notices.targets import described
 from shared.notices.webhooks import new_secret
@@ -21,8 +22,11 @@ MOST_SECRETS = 5
 
 
 def make_channel(session: Session, settings: Settings, caller: Caller, request: ChannelRequest) -> Channel:
-    """Raises `UserError` for a target that is not taken, `Conflict` for a taken name."""
+    """Raises `UserError` for a target that is not taken, `Conflict` for a taken name or a channel too many."""
     found = described(request.target, settings)
+    must_be_fewer(
+        session, Channel.id, settings.notify_most_channels, "channels", Channel.project_id == caller.project_id
+    )
     channel_id = uuid7()
     allowed = settings.notify_per_minute
     channel = Channel(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, true, update
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
@@ -36,6 +36,31 @@ def deliveries_of(project_id: UUID) -> Select[Delivery, Notice, str]:
         .join(Channel, Channel.id == Delivery.channel_id)
         .where(Channel.project_id == project_id)
     )
+
+
+def newest(
+    session: Session,
+    project_id: UUID,
+    most: int,
+    channels: Sequence[ColumnElement[bool]],
+    deliveries: Sequence[ColumnElement[bool]],
+) -> Sequence[UUID]:
+    """Ids of the newest to these channels of a project, of those that fulfil all `deliveries`.
+
+    The newest of each channel are read by its index, and not what other projects have.
+    """
+    each = (
+        select(Delivery.id)
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .where(Delivery.channel_id == Channel.id, *deliveries)
+        .order_by(Delivery.id.desc())
+        .limit(most)
+        .correlate(Channel)
+        .lateral()
+    )
+    query = select(each.c.id).select_from(Channel).join(each, true())
+    query = query.where(Channel.project_id == project_id, *channels)
+    return session.scalars(query.order_by(each.c.id.desc()).limit(most)).all()
 
 
 def find_delivery(

@@ -12,8 +12,10 @@ from shared.contracts.notifying import Digest, Escalation, Filter, Quiet, Subscr
 from shared.db.notifying import Channel, Delivery, Subscription
 from shared.errors import NotFound, UserError
 from shared.notices.channels import find_channel
+from shared.notices.few import must_be_fewer
 from shared.notices.times import next_digest
 from shared.runs.submit import Caller
+from shared.settings import Settings
 
 _Escalation = aliased(Channel)
 
@@ -61,6 +63,12 @@ def _escalation(subscription: Subscription, channel: str | None) -> Escalation |
     if channel is None or subscription.escalate_after_s is None:
         return None
     return Escalation(after_minutes=subscription.escalate_after_s // 60, channel=channel)
+
+
+def check_count(session: Session, settings: Settings, caller: Caller) -> None:
+    """Whether the caller may have one more. Raises `Conflict`."""
+    mine = (Subscription.project_id == caller.project_id, Subscription.principal_id == caller.principal_id)
+    must_be_fewer(session, Subscription.id, settings.notify_most_subscriptions, "subscriptions of yours", *mine)
 
 
 def settle(session: Session, subscription: Subscription, wanted: SubscriptionRequest, now: datetime) -> None:

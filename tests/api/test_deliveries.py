@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.api.notices import deliver, tell
+from tests.api.people import Person, change
 from tests.api.test_channels import HOOK, make
-from tests.support.platform import Platform
+from tests.support.platform import Platform, until
 
 
 @pytest.fixture
@@ -94,3 +95,29 @@ def test_all_that_a_channel_did_not_take_is_sent_again_and_nothing_else(
     assert {row(platform, delivery)["state"] for delivery in dead} == {"pending"}
     assert [row(platform, delivery)["state"] for delivery in kept] == ["dead", "delivered"]
     assert client.post("/v1/deliveries/replay", json={"channel": "ops-hook"}).json() == {"replayed": 0}
+
+
+def test_the_newest_are_found_without_looking_at_those_of_others(
+    client: TestClient, platform: Platform, hook: str
+) -> None:
+    mine = str(deliver(platform, hook, tell(platform)))
+    theirs = Person(client, "bootstrap-default", client.post("/v1/projects", json={"name": "o"}).json()["key"]["key"])
+    other = theirs.ok("POST", "/v1/channels", json=HOOK)["id"]
+    change(
+        platform,
+        "INSERT INTO deliveries (id, notice_id, channel_id, state) "
+        "SELECT gen_random_uuid(), (SELECT notice_id FROM deliveries LIMIT 1), :channel, 'delivered' "
+        "FROM generate_series(1, 20000)",
+        channel=other,
+    )
+    change(platform, "ANALYZE deliveries")
+    change(platform, "SELECT pg_stat_reset()")
+    assert listed(client) == [mine] == listed(client, state="dead", channel="ops-hook")
+
+    def read() -> int:
+        rows = platform.rows(
+            "SELECT seq_tup_read + idx_tup_fetch AS n FROM pg_stat_user_tables WHERE relname = 'deliveries'"
+        )
+        return int(rows[0]["n"])
+
+    assert until(read) < 100

@@ -127,7 +127,7 @@ def test_the_stream_tells_the_count_at_the_start_and_at_each_change(client: Test
 def test_a_change_that_rang_no_bell_is_told_too(platform: Platform) -> None:
     url = platform.start_api()
     put(platform, tell(platform))
-    with httpx.stream("GET", f"{url}/v1/inbox/events", headers=bearer(API_KEY), timeout=30) as answer:
+    with httpx.stream("GET", f"{url}/v1/inbox/events", headers=bearer(API_KEY), timeout=60) as answer:
         seen = counts(answer)
         assert next(seen)["unread"] == 1
         change(platform, "UPDATE inbox SET read_at = now()")

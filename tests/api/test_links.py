@@ -1,6 +1,7 @@
 """Links in messages: a GET only shows, a POST acts once, for whom it was sent to and as far as they still may."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -85,6 +86,15 @@ def test_a_link_about_a_run_shows_it_first_and_acts_once(
         "cancel": runs[0]["state"] == "cancelled",
     }
     assert told[action]
+
+
+def test_of_many_who_press_the_button_at_once_one_acts(client: TestClient, platform: Platform) -> None:
+    run = run_that_is(platform, "failed")
+    link = address(platform, "retry", run)
+    with ThreadPoolExecutor(8) as several:
+        answers = list(several.map(lambda _: client.post(link, headers=NOBODY).status_code, range(8)))
+    assert sorted(answers) == [200] + 7 * [410]
+    assert len(platform.rows("SELECT 1 FROM runs WHERE retry_of = :run", run=run)) == 1
 
 
 def test_a_notice_is_taken_on_by_its_link(client: TestClient, platform: Platform) -> None:

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from shared.contracts.notices import SUBSCRIBABLE
 from shared.contracts.roles import Role
+from tests.api.conftest import MakeClient
 from tests.api.people import Person, change, member
 from tests.api.test_channels import HOOK, make
 from tests.support.platform import API_KEY, Platform
@@ -181,3 +182,12 @@ def test_a_channel_of_another_project_is_none(client: TestClient, platform: Plat
     for ref in ("ops-hook", hook):
         answer = theirs("POST", "/v1/subscriptions", json={"kinds": ["run.failed"], "channel": ref})
         assert answer.status_code == 404, answer.text
+
+
+def test_nobody_has_more_subscriptions_or_channels_than_may_be(make_client: MakeClient) -> None:
+    few = make_client(FAULTLINE_NOTIFY_MOST_SUBSCRIPTIONS="1", FAULTLINE_NOTIFY_MOST_CHANNELS="1")
+    subscribe(few, kinds=["run.failed"])
+    make(few)
+    for path, body in (("/v1/subscriptions", {"kinds": ["*"]}), ("/v1/channels", HOOK | {"name": "more"})):
+        refused = few.post(path, json=body)
+        assert (refused.status_code, "already" in refused.json()["detail"]) == (409, True)

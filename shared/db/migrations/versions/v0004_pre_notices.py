@@ -114,6 +114,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_by_channel ON deliveries (channel_id, id);
 CREATE INDEX deliveries_by_subscription ON deliveries (subscription_id);
+CREATE INDEX deliveries_dead ON deliveries (channel_id, id) WHERE state = 'dead';
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE state IN ('pending', 'sending');
 CREATE INDEX deliveries_held ON deliveries (subscription_id) WHERE state = 'held';
 
