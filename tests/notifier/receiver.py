@@ -70,6 +70,7 @@ Reply = Callable[[Handler], None]
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256  #: the default of 5 resets connections that come side by side
 
     def handle_error(self, *_arguments: Any) -> None:
         """A client that goes away is what these tests are about."""
