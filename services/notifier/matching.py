@@ -57,6 +57,8 @@ def matched(found: Iterable[Found], subscriptions: Sequence[Any], now: datetime)
 def _passes(row: Any, found: Found) -> bool:
     """Whether the filter of a subscription lets it pass."""
     wanted: Mapping[str, Any] = row.filter
+    if row.created_at > found.at:
+        return False
     if found.run_id is not None:
         if found.child and not wanted.get("children"):
             return False

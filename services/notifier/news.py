@@ -5,6 +5,7 @@ is remembered and read when it has ended; nobody waits for it. A follower that s
 was open and meets some events again, which is harmless: a notice has its id from what it is about.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from shared.db.session import Executes
 #: Events of one reading.
 PAGE = 1000
 _LAST_ID = 2**63 - 1
+_SELDOM_S = 10.0
 _NAME = "notices"
 _TAKE = text("SELECT CAST(xid AS text) AS xid, id FROM news_places WHERE name = :name FOR UPDATE SKIP LOCKED")
 _BEGIN = text(
@@ -73,6 +75,8 @@ class News:
     id: int = 0
     _open: set[int] = field(default_factory=set)  #: began before this place and had not ended
     _kept: tuple[int, int] | None = None  #: as it was last written
+    _kept_s: float = 0.0
+    _told: bool = False  #: something was read since then
 
     def take(self, session: Executes) -> bool:
         """Become the follower until the commit. False: another one is."""
@@ -118,11 +122,18 @@ class News:
             for row in rows
             if row.project is not None and (row.type in types or (row.type == "state" and row.data["state"] in states))
         ]
+        self._told |= bool(wanted)
         return wanted, full
 
     def keep(self, session: Executes) -> None:
-        """Write where a follower that starts anew must begin: before everything that was open."""
+        """Write where a follower that starts anew must begin: before everything that was open.
+
+        Seldom while there is nothing to tell: each write is a transaction, whose number is news of itself.
+        """
+        if not self._told and time.monotonic() < self._kept_s + _SELDOM_S:
+            return
         place = (min(self._open) - 1, _LAST_ID) if self._open else (self.xid, self.id)
         if place != self._kept:
             session.execute(_KEEP, {"name": _NAME, "xid": str(place[0]), "id": place[1]})
             self._kept = place
+        self._kept_s, self._told = time.monotonic(), False

@@ -142,6 +142,13 @@ def test_muted_subscriptions_and_those_of_former_members_are_told_nothing(local:
     assert local.deliveries() == []
 
 
+def test_what_happened_before_a_subscription_is_not_told(local: Local) -> None:
+    local.end(local.run())
+    local.subscribe("run.succeeded", channel=local.channel(CHANNEL_URL))
+    local.follower.once()
+    assert local.deliveries() == []
+
+
 def test_a_failure_reaches_the_inbox_of_who_started_the_run_without_any_subscription(local: Local) -> None:
     local.end(local.run(), RunState.FAILED)
     local.follower.once()
@@ -181,3 +188,11 @@ def test_a_thousand_events_in_one_go_are_all_told(local: Local) -> None:
             )
     local.follower.once()
     assert len(local.deliveries()) == 40
+
+
+def test_a_follower_with_nothing_to_tell_writes_nothing(local: Local) -> None:
+    written = "SELECT CAST(xmin AS text) AS written FROM news_places"
+    before = local.platform.rows(written)
+    for _ in range(5):
+        local.follower.once()
+    assert local.platform.rows(written) == before
