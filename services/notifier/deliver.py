@@ -21,6 +21,7 @@ from services.notifier.sending import Outgoing, Senders
 from shared.contracts.notifying import DELIVER
 from shared.db.session import Executes, statements
 from shared.errors import FaultlineError
+from shared.notices.seal import SealKeyMissing
 from shared.observability import metrics
 from shared.queue import step_task
 from shared.queue.runtime import Runtime
@@ -91,7 +92,9 @@ def _sent(settings: Settings, row: Any) -> Answer:
         answer = Senders.of(settings).send(Outgoing.of(row))
     except FaultlineError as error:
         words = f"not sent: {error.message} {error.remedy or ''}".strip()
-        answer = Answer(False, None, 1000 * (time.monotonic() - began_s), error=words, refused=True)
+        spent_ms = 1000 * (time.monotonic() - began_s)
+        passing = isinstance(error, SealKeyMissing)  # an operator puts the key back
+        answer = Answer(False, None, spent_ms, error=words, refused=not passing)
     outcome = "delivered" if answer.ok else "refused" if answer.refused else "failed"
     metrics.DELIVERIES.labels(row.service, outcome).inc()
     metrics.DELIVERY_SECONDS.labels(row.service).observe(answer.latency_ms / 1000)

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from uuid6 import uuid7
 
+from services.notifier.zones import known_zone
 from shared.contracts.notices import NOTICES
 from shared.db.session import Executes
 from shared.notices.times import next_digest
@@ -26,7 +27,8 @@ _TAKE = text(
         UPDATE deliveries SET state = 'delivered', reason = 'in a digest', delivered_at = now()
         WHERE subscription_id = :id AND state = 'held' RETURNING notice_id
     )
-    SELECT kind, at, data FROM notices WHERE id IN (SELECT notice_id FROM taken) ORDER BY at DESC
+    SELECT kind, at, CASE WHEN row_number() OVER (ORDER BY at DESC) <= :most THEN data END AS data
+    FROM notices WHERE id IN (SELECT notice_id FROM taken) ORDER BY at DESC
     """
 )
 _NEXT = text("UPDATE subscriptions SET next_digest_at = :at WHERE id = :id")
@@ -47,11 +49,12 @@ def make_digests(session: Executes, now: datetime) -> int:
     """Make those that are due. Returns how many were looked at."""
     due = session.execute(_DUE).all()
     for row in due:
-        held = session.execute(_TAKE, {"id": row.id}).all()
+        held = session.execute(_TAKE, {"id": row.id, "most": _MOST}).all()
         if held and row.channel_id is not None:
             session.execute(_PUT, _digest(row, held))
         at = time.fromisoformat(row.digest["at"]) if row.digest else time(9)
-        following = row.digest and next_digest(row.digest["every"], at, row.digest["weekday"], row.timezone, now)
+        zone = known_zone(row.timezone)
+        following = row.digest and next_digest(row.digest["every"], at, row.digest["weekday"], zone, now)
         session.execute(_NEXT, {"id": row.id, "at": following})
     return len(due)
 

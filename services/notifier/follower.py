@@ -63,12 +63,11 @@ class Follower:
         kinds = wanted_kinds(session) | BY_DEFAULT
         events, more = self._news.read(session, *wanted_events(kinds))
         now = session.execute(_NOW).scalar_one()
-        told = spread(session, [one for one in understood(events) if one.kind in kinds], now)
-        told += spread_announced(session, now)
-        told += make_digests(session, now)
+        spread(session, [one for one in understood(events) if one.kind in kinds], now)
+        some = spread_announced(session, now) + make_digests(session, now)  # of each only the first are looked at
         more |= ring(session, self._settings.notify_lease_s)
         self._news.keep(session)
-        return more or told > 0
+        return more or some > 0
 
     def _start_anew(self) -> None:
         self._news = News()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notifier.recognise import Found
+from services.notifier.zones import known_zone
 from shared.contracts.notices import BY_DEFAULT
 from shared.notices.times import quiet_until
 
@@ -100,4 +101,4 @@ def _quiet(row: Any, now: datetime) -> datetime | None:
     if row.quiet is None:
         return None
     begin, end = (time.fromisoformat(row.quiet[key]) for key in ("begin", "end"))
-    return quiet_until(begin, end, row.timezone, now)
+    return quiet_until(begin, end, known_zone(row.timezone), now)

@@ -63,7 +63,8 @@ _DELIVERED = text(
         WHERE id = :id AND state = 'sending' AND attempts = :attempt RETURNING channel_id
     ), logged AS (
         INSERT INTO delivery_attempts (delivery_id, attempt, ok, status, latency_ms, error, excerpt)
-        VALUES (:id, :attempt, true, :status, :latency_ms, :error, :excerpt) ON CONFLICT DO NOTHING
+        SELECT id, :attempt, true, :status, :latency_ms, :error, :excerpt FROM deliveries WHERE id = :id
+        ON CONFLICT DO NOTHING
     ), works AS (
         UPDATE channels SET failures = 0, failing_since = NULL, retry_at = NULL, last_error = NULL
         WHERE id = (SELECT channel_id FROM held) AND (failures > 0 OR retry_at IS NOT NULL)
@@ -74,7 +75,8 @@ _DELIVERED = text(
 _HELD = text("SELECT 1 FROM deliveries WHERE id = :id AND state = 'sending' AND attempts = :attempt FOR UPDATE")
 _LOG = text(
     "INSERT INTO delivery_attempts (delivery_id, attempt, ok, status, latency_ms, error, excerpt) "
-    "VALUES (:id, :attempt, false, :status, :latency_ms, :error, :excerpt) ON CONFLICT DO NOTHING"
+    "SELECT id, :attempt, false, :status, :latency_ms, :error, :excerpt FROM deliveries WHERE id = :id "
+    "ON CONFLICT DO NOTHING"
 )
 _BADLY = text(
     """

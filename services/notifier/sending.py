@@ -16,6 +16,7 @@ from services.notifier.mail import send_mail
 from services.notifier.message import Message
 from services.notifier.rendering import render
 from services.notifier.webhook import sign
+from services.notifier.zones import known_zone
 from shared.errors import Fatal
 from shared.notices.deliveries import told
 from shared.notices.seal import Seal
@@ -55,7 +56,7 @@ class Outgoing:
             run_id=row.run_id,
             principal_id=row.principal_id or row.created_by,
             subscription_id=row.subscription_id,
-            timezone=row.timezone or "UTC",
+            timezone=known_zone(row.timezone or "UTC"),
         )
 
 

@@ -56,7 +56,11 @@ class Target:
         To the same host only: the headers carry the receiver's signature and the body the event, and neither was meant
         for anybody else. Stripped of its signature a delivery is worth nothing, as nobody can tell that it is ours.
         """
-        new = Target.of(urljoin(f"{self.scheme}://{self.place}{self.path}", location), allow_http=allow_http)
+        try:
+            url = urljoin(f"{self.scheme}://{self.place}{self.path}", location)
+        except ValueError:
+            raise refuse(self.host, "a redirect leads to what cannot be read") from None
+        new = Target.of(url, allow_http=allow_http)
         if new.host != self.host:
             raise refuse(new.host, "a redirect leads to another host")
         if (self.scheme, new.scheme) == ("https", "http"):

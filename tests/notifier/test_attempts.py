@@ -25,14 +25,14 @@ class Scripted:
         handler.answer(status, b"seen", **self.headers)
 
 
-Answering = Callable[[Scripted], Receiver]
+Answering = Callable[[Callable[[Handler], None]], Receiver]
 
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
     opened = []
 
-    def open_(script: Scripted) -> Receiver:
+    def open_(script: Callable[[Handler], None]) -> Receiver:
         opened.append(receiving(script))
         return opened[-1].__enter__()
 
@@ -170,6 +170,38 @@ def test_a_worker_that_died_leaves_its_delivery_to_the_lease(local: Local, answe
     local.let_pass(4.0)
     local.tell()
     assert [(row["state"], row["attempts"]) for row in local.deliveries()] == [("delivered", 2)]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_was_removed_while_it_was_sent_is_no_error(local: Local, answering: Answering, status: int) -> None:
+    def remove(handler: Handler) -> None:
+        with transaction(local.platform.engine) as session:
+            session.execute(text("DELETE FROM channels"))
+        handler.answer(status)
+
+    receiver = answering(remove)
+    hook(local, receiver)
+    local.end(local.run())
+    local.tell()
+    assert len(receiver.got) == 1
+    assert (local.deliveries(), local.attempts()) == ([], [])
+
+
+def test_what_no_key_opens_waits_for_an_operator_to_put_the_key_back(local: Local, answering: Answering) -> None:
+    receiver = answering(Scripted(200))
+    hook(local, receiver)
+    with transaction(local.platform.engine) as session:
+        session.execute(text("UPDATE channels SET sealed = set_byte(sealed, 1, get_byte(sealed, 1) # 1)"))
+    local.end(local.run())
+    local.tell()
+    (row,) = local.deliveries()
+    assert (row["state"], receiver.got) == ("pending", [])
+    assert "FAULTLINE_SEAL_KEYS" in row["last_error"]
+    with transaction(local.platform.engine) as session:
+        session.execute(text("UPDATE channels SET sealed = set_byte(sealed, 1, get_byte(sealed, 1) # 1)"))
+    local.let_pass(1.0)
+    local.tell()
+    assert local.deliveries()[0]["state"] == "delivered"
 
 
 def test_a_digest_collects_and_comes_once_at_its_time(local: Local, answering: Answering) -> None:

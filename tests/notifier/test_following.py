@@ -66,6 +66,40 @@ def test_an_event_that_makes_no_sense_stops_nothing(local: Local) -> None:
     assert kinds_of(local) == ["run.succeeded"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"quiet": {"begin": "00:00:00", "end": "23:59:59"}},
+        {
+            "digest": {"every": "day", "at": "09:00:00", "weekday": 0},
+            "next_digest_at": datetime.now(UTC) - timedelta(hours=1),
+        },
+    ],
+    ids=["quiet", "digest"],
+)
+def test_a_zone_that_this_process_does_not_know_stops_nothing(local: Local, more: dict[str, object]) -> None:
+    channel = local.channel(CHANNEL_URL)
+    local.subscribe("run.succeeded", channel=channel, timezone="Mars/Utopia", **more)
+    local.subscribe("run.succeeded", channel=channel)
+    local.end(local.run())
+    local.follower.once()
+    assert [row["rung_at"] is not None for row in local.deliveries()].count(True) >= 1
+
+
+def test_a_round_that_has_told_all_is_the_last(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[object] = []
+
+    def ring(*given: object) -> bool:
+        rounds.append(given)
+        return False
+
+    monkeypatch.setattr("services.notifier.follower.ring", ring)
+    local.subscribe("run.succeeded", channel=local.channel(CHANNEL_URL))
+    local.end(local.run())
+    local.follower.once()
+    assert len(rounds) == 1
+
+
 def test_a_failed_round_is_read_again(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     local.subscribe("run.succeeded", channel=local.channel(CHANNEL_URL))
     local.end(local.run())

@@ -95,6 +95,8 @@ def test_a_redirect_may_lead_to_the_same_host_and_from_http_to_https(start: str,
         ("https://me:s3cret@a.example/", "the URL holds a user or a password"),
         ("https://a.example\\@b.example/s3cret", "the URL holds blanks, backslashes or characters that are not ASCII"),
         ("gopher://a.example/s3cret", "the URL is not https"),
+        ("https://[s3cret", "a redirect leads to what cannot be read"),
+        ("//a\u2100.example/s3cret", "a redirect leads to what cannot be read"),
     ],
 )
 def test_a_redirect_elsewhere_is_refused(location: str, reason: str) -> None:
