@@ -64,7 +64,8 @@ class ChannelRequest(Contract):
 
     name: ScheduleName
     target: Target
-    per_minute: float | None = Field(None, gt=0, le=60_000)  #: at most so many; default: what the service allows
+    #: at most so many, at least one in 16 hours; default: what the service allows
+    per_minute: float | None = Field(None, ge=0.001, le=60_000)
 
 
 class ChannelView(View):

@@ -110,7 +110,8 @@ def test_a_secret_is_replaced_in_two_steps(client: TestClient, platform: Platfor
         (target("chat", url="https://hooks.slack.com.evil.org/services/x"), "no chat service"),
         (target("pigeon", url="coo"), "webhook"),
         (target("webhook", url="https://example.org/") | {"name": "../x"}, "name"),
-        (target("webhook", url="https://example.org/") | {"per_minute": 0}, "greater than 0"),
+        (target("webhook", url="https://example.org/") | {"per_minute": 0}, "greater than or equal to 0.001"),
+        (target("webhook", url="https://example.org/") | {"per_minute": 1e-300}, "greater than or equal to 0.001"),
     ],
 )
 def test_a_target_that_is_not_taken_is_refused_at_once_and_not_repeated(
