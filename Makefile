@@ -8,13 +8,14 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 REQUIREMENTS := $(wildcard services/*/requirements.in) tests/requirements.in
 DATA ?=
+VALUES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench chaos clean
+.PHONY: help setup demo up test check bench chaos render chart-test clean
 
 help: ## List what can be made
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Install everything into .venv
 	@echo "Ready: .venv/bin/faultline --help"
@@ -42,6 +43,12 @@ bench: $(STAMP) ## Measure speed beside its peers; ARGS="--only path --repeats 3
 chaos: $(STAMP) ## 500 runs under random kills and outages; ARGS="--seed 7" repeats one
 	@CHAOS=long $(BIN)/python -m tests.chaos.campaign $(ARGS)
 	@CHAOS=long $(BIN)/python -m pytest -c .pytest.ini tests/chaos
+
+render: $(STAMP) ## Print what the chart installs; VALUES=file.yaml renders with these values
+	@PYTHONPATH=.:.ci $(BIN)/python -m tests.support.chart $(VALUES)
+
+chart-test: $(STAMP) ## Render, validate and judge the chart
+	@$(BIN)/python -m pytest -c .pytest.ini -n 2 tests/chart $(ARGS)
 
 clean: ## Remove .venv, the local stack's data and all caches
 	@if [ -x $(BIN)/faultline ]; then $(BIN)/faultline down || true; fi
