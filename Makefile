@@ -45,7 +45,7 @@ chaos: $(STAMP) ## 500 runs under random kills and outages; ARGS="--seed 7" repe
 	@CHAOS=long $(BIN)/python -m pytest -c .pytest.ini tests/chaos
 
 render: $(STAMP) ## Print what the chart installs; VALUES=file.yaml renders with these values
-	@PYTHONPATH=.:.ci $(BIN)/python -m tests.support.chart $(VALUES)
+	@$(BIN)/python -m tests.support.chart $(VALUES)
 
 chart-test: $(STAMP) ## Render, validate and judge the chart
 	@$(BIN)/python -m pytest -c .pytest.ini -n 2 tests/chart $(ARGS)

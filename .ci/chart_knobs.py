@@ -309,6 +309,29 @@ def _stores() -> dict[str, Schema]:
     }  # fmt: skip
 
 
+def _around() -> dict[str, Schema]:
+    return {
+        "networkPolicy": group(
+            "Who may talk to whom. All that is not named is refused.",
+            enabled=knob("Make the policies.", True),
+            apiFrom=objects("Who may reach the API, e.g. the ingress controller; empty: anybody."),
+            metricsFrom=objects("Who may read metrics; empty: nobody."),
+            kedaFrom=objects("Who may ask the bundled Postgres for scaling; needed with autoscaling of pools."),
+            database=_peers("Your Postgres.", 5432),
+            broker=_peers("Your Valkey or Redis.", 6379),
+            store=_peers("Your S3 store.", 443),
+            notices=objects("More places that notices go to, besides public addresses."),
+        ),
+        "monitoring": group(
+            "For the Prometheus operator.",
+            interval=knob("Between two scrapes.", "30s", pattern="^[0-9]+(ms|s|m)$"),
+            serviceMonitor=_labelled("Of the API."),
+            podMonitor=_labelled("Of everything else."),
+            rules=_labelled("Alerts.", runbookUrl=knob("Before the name of an alert, in its runbook_url.", "")),
+        ),
+    }
+
+
 def chart() -> Schema:
     """The schema of all values."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Values of faultline"} | group(
@@ -357,22 +380,5 @@ def chart() -> Schema:
         ),
         **_stores(),
         **_services(),
-        networkPolicy=group(
-            "Who may talk to whom. All that is not named is refused.",
-            enabled=knob("Make the policies.", True),
-            apiFrom=objects("Who may reach the API, e.g. the ingress controller; empty: anybody."),
-            metricsFrom=objects("Who may read metrics; empty: nobody."),
-            kedaFrom=objects("Who may ask the bundled Postgres for scaling; needed with autoscaling of pools."),
-            database=_peers("Your Postgres.", 5432),
-            broker=_peers("Your Valkey or Redis.", 6379),
-            store=_peers("Your S3 store.", 443),
-            notices=objects("More places that notices go to, besides public addresses."),
-        ),
-        monitoring=group(
-            "For the Prometheus operator.",
-            interval=knob("Between two scrapes.", "30s", pattern="^[0-9]+(ms|s|m)$"),
-            serviceMonitor=_labelled("Of the API."),
-            podMonitor=_labelled("Of everything else."),
-            rules=_labelled("Alerts.", runbookUrl=knob("Before the name of an alert, in its runbook_url.", "")),
-        ),
+        **_around(),
     )  # fmt: skip

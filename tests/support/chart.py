@@ -1,6 +1,6 @@
 """The chart, rendered by the engine that Helm itself is built on.
 
-python -m tests.support.chart [values.yaml ...]     prints what would be sent to a cluster
+python -m tests.support.chart [values.yaml]     prints what would be sent to a cluster
 """
 
 import sys
@@ -92,11 +92,9 @@ def matches(selector: Object, labels: dict[str, str]) -> bool:
     return wanted.items() <= labels.items()
 
 
-def main(paths: list[str]) -> int:
-    """Print the objects; the later file wins, block by block of the first level."""
-    values: dict[str, Any] = {}
-    for path in paths:
-        values |= yaml.safe_load(Path(path).read_text("utf-8"))
+def main(path: str | None) -> int:
+    """Print the objects, with the values of a file if one is named."""
+    values = yaml.safe_load(Path(path).read_text("utf-8")) if path else {}
     try:
         rendered = objects(values)
     except HelmError as error:
@@ -107,4 +105,4 @@ def main(paths: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(next(iter(sys.argv[1:]), None)))
