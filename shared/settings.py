@@ -245,6 +245,8 @@ class Settings(BaseSettings):
             raise ValueError("smtp_user and smtp_password belong together")
         if self.smtp_host and not self.mail_from:
             raise ValueError("mail_from: say from whom mail comes, e.g. faultline@example.org")
+        if not all(0.001 <= rate <= 600_000 for rate in self.notify_per_minute.values()):
+            raise ValueError("notify_per_minute: each must lie between 0.001 and 600000")
         if self.notify_total_s >= self.notify_lease_s:
             raise ValueError("notify_lease_s must be longer than notify_total_s")
         _ = self.s3  # its own rules hold from the start

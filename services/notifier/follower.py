@@ -65,7 +65,7 @@ class Follower:
         now = session.execute(_NOW).scalar_one()
         spread(session, [one for one in understood(events) if one.kind in kinds], now)
         some = spread_announced(session, now) + make_digests(session, now)  # of each only the first are looked at
-        more |= ring(session, self._settings.notify_lease_s)
+        ring(session, self._settings.notify_lease_s)
         self._news.keep(session)
         return more or some > 0
 

@@ -1,5 +1,6 @@
 """Rows of channels: made, found, shown; how their secrets are replaced."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
@@ -90,6 +91,7 @@ def enable_channel(channel: Channel) -> None:
     """Let it be tried as if nothing had gone wrong."""
     channel.disabled_at = channel.failing_since = channel.retry_at = channel.last_error = None
     channel.failures = 0
+    channel.free_at = datetime.now(UTC)
 
 
 def secrets_of(settings: Settings, channel: Channel) -> list[str]:

@@ -115,11 +115,7 @@ def told(kind: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
 
 def try_channel(session: Session, channel: Channel, asked_by: str) -> UUID:
     """Ask for the delivery of a test; its id. Raises `Conflict` for a channel that is switched off."""
-    if channel.disabled_at is not None:
-        raise Conflict(
-            f"The channel {channel.name!r} is switched off: {channel.last_error or 'nothing got through for long'}.",
-            remedy="Enable it first.",
-        )
+    must_be_on(channel)
     payload = TestNotice(channel=channel.name, asked_by=asked_by)
     notice = Notice(
         id=uuid7(),
@@ -137,8 +133,18 @@ def try_channel(session: Session, channel: Channel, asked_by: str) -> UUID:
     return delivery.id
 
 
+def must_be_on(channel: Channel) -> None:
+    """Raises `Conflict` for a channel that is switched off: nothing would get through."""
+    if channel.disabled_at is not None:
+        raise Conflict(
+            f"The channel {channel.name!r} is switched off: {channel.last_error or 'nothing got through for long'}.",
+            remedy="Enable it first.",
+        )
+
+
 def replay(session: Session, delivery: Delivery) -> None:
-    """Send again. Raises `Conflict` for one that is on its way or waits for a digest."""
+    """Send again. Raises `Conflict` for one that is on its way or waits for a digest, or whose channel is off."""
+    must_be_on(session.get_one(Channel, delivery.channel_id))
     if delivery.state in _OPEN:
         raise Conflict(f"The delivery is {delivery.state} already.", remedy="Wait for what becomes of it.")
     if delivery.state == "held":
@@ -147,6 +153,7 @@ def replay(session: Session, delivery: Delivery) -> None:
 
 
 def replay_dead(session: Session, channel_id: UUID) -> int:
-    """Send again all that a channel did not take. Returns how many."""
+    """Send again all that a channel did not take. Returns how many. Raises `Conflict` for a channel that is off."""
+    must_be_on(session.get_one(Channel, channel_id))
     dead = update(Delivery).where(Delivery.channel_id == channel_id, Delivery.state == "dead").values(_AGAIN)
     return len(session.scalars(dead.returning(Delivery.id)).all())
