@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
+from shared.db.revision import current_revision
 from shared.db.session import make_engine
 from shared.errors import FaultlineError
 from shared.observability.logs import setup_logging
@@ -30,15 +31,19 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(engine: Engine) -> str:
-    """Apply what is missing; returns the revision reached."""
+    """Apply what is missing; returns the revision reached. A newer schema serves this release too and stays."""
+    head = ScriptDirectory.from_config(_config()).get_current_head() or ""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as guard:
         guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         try:
+            found = current_revision(engine)
+            if found is not None and found > head:
+                return found
             with engine.connect() as connection:
                 command.upgrade(_config(connection), "head")
         finally:
             guard.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return head
 
 
 def main() -> None:

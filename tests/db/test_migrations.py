@@ -5,7 +5,7 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from shared.db.migrate import upgrade
 from shared.db.models import Base
@@ -35,6 +35,14 @@ def test_two_migrations_at_once_are_as_good_as_one(engine: Engine) -> None:
         thread.join(60)
     assert reached == [REQUIRED_REVISION] * 4
     assert current_revision(engine) == REQUIRED_REVISION
+
+
+def test_a_release_that_is_rolled_back_leaves_the_newer_schema_as_it_is(engine: Engine) -> None:
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert upgrade(engine) == "9999"
+    assert current_revision(engine) == "9999"
 
 
 def test_code_refuses_a_database_that_is_too_old_and_names_the_remedy(engine: Engine) -> None:
