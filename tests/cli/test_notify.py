@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -242,7 +243,8 @@ def test_the_inbox_is_followed_live_until_ctrl_c(platform: Platform):
     put(platform, tell(platform, "run.started"))
     environment = {**os.environ, "FAULTLINE_URL": platform.start_api(), "FAULTLINE_API_KEY": API_KEY}
     command = [sys.executable, "-m", "services.cli", "notify", "inbox", "--follow", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background ignores it
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heeds) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["kind"] == "run.started"
         put(platform, tell(platform, "run.failed"))

@@ -363,7 +363,7 @@ def test_credentials_that_cannot_be_written_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keys", ["secret_keys", "seal_keys"])
-def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_and_given_to_the_api_only(
+def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_and_given_to_those_who_use_them(
     tmp_path: Path, keys: str
 ) -> None:
     setting = f"FAULTLINE_{keys.upper()}"
@@ -377,7 +377,7 @@ def test_the_secret_keys_of_the_stack_are_made_once_readable_by_its_owner_alone_
         return {part.name: part.start.env.get(setting) for part in plan.parts}
 
     first = given(engines)
-    assert [name for name, known in first.items() if known] == ["api"]
+    assert [name for name, known in first.items() if known] == ["api", "notifier worker"]
     assert given(engines) == first
     assert (tmp_path / f"{keys}.json").stat().st_mode & 0o777 == 0o600
     own = json.dumps(["a secret of the user's own choosing, long enough"])
