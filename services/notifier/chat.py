@@ -16,10 +16,10 @@ from apprise.plugins.base import NotifyBase
 from services.notifier.answer import Answer
 from services.notifier.chat_services import ChatService, service_of
 from services.notifier.chat_transport import Outbox, Poster, through
-from services.notifier.guard import Refused
 from services.notifier.message import Message
 from shared.errors import UserError
 from shared.notices.chats import CHATS
+from shared.notices.guard import Refused
 
 logging.getLogger("apprise").disabled = True  # it writes addresses and bodies: secrets
 _ASSET = AppriseAsset(

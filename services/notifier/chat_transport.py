@@ -14,8 +14,8 @@ import requests
 
 from services.notifier.answer import Answer
 from services.notifier.chat_services import SERVICES, ChatService, leads_to
-from services.notifier.guard import refuse
 from shared.errors import Fatal
+from shared.notices.guard import refuse
 
 
 class Poster(Protocol):

@@ -13,9 +13,9 @@ import httpcore
 
 from services.notifier.answer import Answer
 from services.notifier.connecting import Deadline, GuardedBackend
-from services.notifier.guard import Guard, Refused, Unresolved, refuse
-from services.notifier.target import Target
 from shared.contracts.base import storable
+from shared.notices.guard import Guard, Refused, Unresolved, refuse
+from shared.notices.web_url import WebUrl
 
 MOST_REDIRECTS = 3
 MOST_RETRY_AFTER_S = 86_400.0
@@ -71,7 +71,7 @@ class GuardedClient:
         return replace(answer, latency_ms=deadline.spent_s * 1000)
 
     def _followed(self, url: str, content: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
-        target = Target.of(url, allow_http=self._allow_http)
+        target = WebUrl.of(url, allow_http=self._allow_http)
         for _ in range(MOST_REDIRECTS + 1):
             came = self._sent(target, content, headers, deadline)
             if isinstance(came, Answer):
@@ -79,7 +79,7 @@ class GuardedClient:
             target = came
         return _failed(f"http: more than {MOST_REDIRECTS} redirects")
 
-    def _sent(self, target: Target, content: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer | Target:
+    def _sent(self, target: WebUrl, content: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer | WebUrl:
         """One request on a connection of its own: its answer, or where a redirect leads."""
         url = httpcore.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
@@ -115,7 +115,7 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-def _headers(target: Target, content: bytes, given: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
+def _headers(target: WebUrl, content: bytes, given: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
     """What is sent: ours last. Without compression an answer of many zeros stays as small as it looks."""
     sent = {}
     for name, value in given.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpcore
 
-from services.notifier.guard import Address, Guard
+from shared.notices.guard import Address, Guard
 
 _CHUNK = 65_536
 

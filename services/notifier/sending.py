@@ -11,7 +11,6 @@ from services.notifier.acting import Acting
 from services.notifier.answer import Answer
 from services.notifier.chat import send_chat
 from services.notifier.client import GuardedClient
-from services.notifier.guard import Guard
 from services.notifier.mail import send_mail
 from services.notifier.message import Message
 from services.notifier.rendering import render
@@ -19,6 +18,7 @@ from services.notifier.webhook import sign
 from services.notifier.zones import known_zone
 from shared.errors import Fatal
 from shared.notices.deliveries import told
+from shared.notices.guard import Guard
 from shared.notices.seal import Seal
 from shared.settings import Settings
 from shared.version import VERSION

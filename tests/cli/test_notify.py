@@ -135,7 +135,7 @@ def test_a_channel_whose_subscription_is_refused_is_not_left_behind(real: Faultl
         (["subscribe", "run.failed", "--webhook", HOOK, "--digest", "day", "--at", "soon"], "at"),
         (["subscribe", "run.failed", "--webhook", HOOK, "--quiet", "night"], "HH:MM-HH:MM"),
         (["subscribe", "run.failed", "--webhook", "http://example.org/"], "not encrypted"),
-        (["subscribe", "run.failed", "--webhook", "https://10.0.0.1/"], "not a public one"),
+        (["subscribe", "run.failed", "--webhook", "https://10.0.0.1/"], "10.0.0.1 is private"),
         (["subscribe", "run.failed", "--email", "ada@example.org"], "sends no mail"),
         (["subscribe", "run.failed", "--email", "ada"], "to.0"),
         (["channel", "add", "ops"], "Where it leads is not said"),

@@ -12,7 +12,7 @@ from typing import Any
 import trustme
 
 from services.notifier.client import GuardedClient
-from services.notifier.guard import Guard
+from shared.notices.guard import Guard
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 

@@ -14,8 +14,8 @@ from standardwebhooks import Webhook
 
 from services.notifier.answer import Answer
 from services.notifier.client import GuardedClient
-from services.notifier.guard import Guard
 from services.notifier.webhook import new_secret, sign
+from shared.notices.guard import Guard
 from tests.notifier.receiver import LOOPBACK, Handler, Reply, client_of, client_tls, receiving, server_tls
 
 BODY = b'{"kind":"run.failed"}'

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from services.notifier.answer import Answer
 from services.notifier.client import GuardedClient
-from services.notifier.guard import Guard
+from shared.notices.guard import Guard
 from tests.notifier.receiver import Handler, Receiver, client_of, client_tls, receiving, server_tls
 
 BODY = b'{"kind":"run.failed"}'

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from services.notifier.guard import refuse
+from shared.notices.guard import refuse
 
 _PRINTABLE = re.compile(r"[!-\[\]-~]+")  # ASCII without blanks, control characters and the backslash
 _PLACE = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
@@ -13,7 +13,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Target:
+class WebUrl:
     """Where a request goes, taken apart."""
 
     scheme: str
@@ -22,7 +22,7 @@ class Target:
     path: str  #: with the query; never for a log
 
     @classmethod
-    def of(cls, url: str, *, allow_http: bool = False) -> "Target":
+    def of(cls, url: str, *, allow_http: bool = False) -> "WebUrl":
         """Raises `Refused` for all that is not plainly https://host[:port]/path, or http where that is allowed."""
         host = _host_for_log(url)
         if not _PRINTABLE.fullmatch(url):
@@ -50,7 +50,7 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
-    def moved(self, location: str, *, allow_http: bool) -> "Target":
+    def moved(self, location: str, *, allow_http: bool) -> "WebUrl":
         """Where a redirect leads. Raises `Refused`.
 
         To the same host only: the headers carry the receiver's signature and the body the event, and neither was meant
@@ -60,7 +60,7 @@ class Target:
             url = urljoin(f"{self.scheme}://{self.place}{self.path}", location)
         except ValueError:
             raise refuse(self.host, "a redirect leads to what cannot be read") from None
-        new = Target.of(url, allow_http=allow_http)
+        new = WebUrl.of(url, allow_http=allow_http)
         if new.host != self.host:
             raise refuse(new.host, "a redirect leads to another host")
         if (self.scheme, new.scheme) == ("https", "http"):

@@ -1,4 +1,4 @@
-"""`services.notifier.guard`: where a delivery may go, and that no way of writing an address gets round it."""
+"""`shared.notices.guard`: where a delivery may go, and that no way of writing an address gets round it."""
 
 import socket
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from services.notifier.guard import Guard, Refused, Unresolved
+from shared.notices.guard import Guard, Refused, Unresolved
 
 PUBLIC = "93.184.215.14"
 

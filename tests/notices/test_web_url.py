@@ -1,10 +1,10 @@
-"""`services.notifier.target`: which URLs are taken, and that a refusal does not tell what is secret in them."""
+"""`shared.notices.web_url`: which URLs are taken, and that a refusal does not tell what is secret in them."""
 
 import pytest
 from structlog.testing import capture_logs
 
-from services.notifier.guard import Refused
-from services.notifier.target import Target
+from shared.notices.guard import Refused
+from shared.notices.web_url import WebUrl
 
 REFUSED = [
     ("http://hooks.example.com/s3cret", "hooks.example.com"),
@@ -44,7 +44,7 @@ REFUSED = [
 @pytest.mark.parametrize(("url", "host"), REFUSED)
 def test_a_url_that_is_not_plainly_https_is_refused_and_logged_without_its_secrets(url: str, host: str) -> None:
     with capture_logs() as logs, pytest.raises(Refused) as error:
-        Target.of(url)
+        WebUrl.of(url)
     assert [(line["log_level"], line["reason"]) for line in logs] == [("warning", error.value.reason)]
     assert logs[0]["host"] == error.value.host
     assert error.value.host in {host, ""}
@@ -52,9 +52,9 @@ def test_a_url_that_is_not_plainly_https_is_refused_and_logged_without_its_secre
 
 
 def test_a_url_is_taken_apart() -> None:
-    assert Target.of("HTTPS://Hooks.Example.com/a/b?c=d&e#f") == Target("https", "hooks.example.com", 443, "/a/b?c=d&e")
-    assert Target.of("https://[2606:4700::1111]:8443") == Target("https", "2606:4700::1111", 8443, "/")
-    assert Target.of("http://hooks.example.com", allow_http=True) == Target("http", "hooks.example.com", 80, "/")
+    assert WebUrl.of("HTTPS://Hooks.Example.com/a/b?c=d&e#f") == WebUrl("https", "hooks.example.com", 443, "/a/b?c=d&e")
+    assert WebUrl.of("https://[2606:4700::1111]:8443") == WebUrl("https", "2606:4700::1111", 8443, "/")
+    assert WebUrl.of("http://hooks.example.com", allow_http=True) == WebUrl("http", "hooks.example.com", 80, "/")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_url_is_taken_apart() -> None:
     ],
 )
 def test_the_host_header_has_the_port_where_it_is_not_the_usual_one(url: str, place: str) -> None:
-    assert Target.of(url).place == place
+    assert WebUrl.of(url).place == place
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_the_host_header_has_the_port_where_it_is_not_the_usual_one(url: str, pl
     ],
 )
 def test_a_redirect_may_lead_to_the_same_host_and_from_http_to_https(start: str, location: str, path: str) -> None:
-    moved = Target.of(start, allow_http=True).moved(location, allow_http=True)
-    assert moved == Target("https", "a.example", 443, path)
+    moved = WebUrl.of(start, allow_http=True).moved(location, allow_http=True)
+    assert moved == WebUrl("https", "a.example", 443, path)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_redirect_may_lead_to_the_same_host_and_from_http_to_https(start: str,
 )
 def test_a_redirect_elsewhere_is_refused(location: str, reason: str) -> None:
     with capture_logs() as logs, pytest.raises(Refused) as error:
-        Target.of("https://a.example/x").moved(location, allow_http=True)
+        WebUrl.of("https://a.example/x").moved(location, allow_http=True)
     assert error.value.reason == reason
     assert len(logs) == 1
     assert "s3cret" not in str(logs)

@@ -58,6 +58,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 #: the C library reads a name that ends in such a part as an IPv4 address: 2130706433, 0x7f.1, 127.1, 0177.0.0.1
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LONGEST_NAME = 253
+_INNER = "it is a name of an inner network"
 
 
 class Refused(UserError):
@@ -89,7 +90,7 @@ def resolve_by_system(host: str, port: int) -> list[str]:
 
 
 class Guard:
-    """Says to which addresses a host and port may be connected."""
+    """Says to which addresses a host and port may be connected: early, of what somebody types, and at each connect."""
 
     def __init__(
         self, allowed: Sequence[IPv4Network | IPv6Network] = (), *, resolve: Resolve = resolve_by_system
@@ -102,23 +103,36 @@ class Guard:
 
         Raises `Refused`, `Unresolved` where the name has no address, `TimeoutError` after `within_s`.
         """
+        literal = self._read(host, port)
+        if literal is not None:
+            return [literal]
+        addresses = self._resolved(host.lower(), port, within_s)
+        for address in addresses:
+            self._judge(host, address)
+            if _is_inner(host) and not self._is_allowed(address):
+                raise refuse(host, _INNER)
+        return addresses
+
+    def look(self, host: str, port: int) -> None:
+        """Raises `Refused` for what `check` refuses whatever the addresses of `host` are; none are asked for."""
+        if self._read(host, port) is None and _is_inner(host) and not self._allowed:
+            raise refuse(host, _INNER)
+
+    def _read(self, host: str, port: int) -> Address | None:
+        """The address, if `host` is one, and a good one; None if it is a name."""
         if not 1 <= port <= 65_535:
             raise refuse(host, f"there is no port {port}")
         literal = _literal(host)
-        if literal is not None:
-            addresses = [literal]
+        if literal is None:
+            _must_be_name(host)
         else:
-            name = _name(host)
-            addresses = self._resolved(name, port, within_s)
-        for address in addresses:
-            if self._is_allowed(address):
-                continue
-            why = _not_public(address)
-            if why is not None:
-                raise refuse(host, f"{address} is {why}")
-            if literal is None and _is_inner(host):
-                raise refuse(host, "it is a name of an inner network")
-        return addresses
+            self._judge(host, literal)
+        return literal
+
+    def _judge(self, host: str, address: Address) -> None:
+        why = None if self._is_allowed(address) else _not_public(address)
+        if why is not None:
+            raise refuse(host, f"{address} is {why}")
 
     def _is_allowed(self, address: Address) -> bool:
         return any(address in network for network in self._allowed)
@@ -146,7 +160,7 @@ class Guard:
 
 
 def _literal(host: str) -> Address | None:
-    """An address in its plain form; any other form is for `_name` to refuse."""
+    """An address in its plain form; any other form is for `_must_be_name` to refuse."""
     if not host.isascii() or "%" in host:
         return None
     try:
@@ -155,17 +169,15 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-def _name(host: str) -> str:
-    """`host` in small letters, if it is a name and nothing that some reader takes for an address. Raises `Refused`."""
+def _must_be_name(host: str) -> None:
+    """Raises `Refused` for what is no name, or what some reader takes for an address."""
     if not host.isascii():
         raise refuse(host, "it is not in ASCII; write an international name as xn--")
-    name = host.lower()
-    labels = name.split(".")
-    if len(name) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+    labels = host.lower().split(".")
+    if len(host) > _LONGEST_NAME or not all(_LABEL.fullmatch(label) for label in labels):
         raise refuse(host, "it is neither a host name nor an address in its plain form")
     if _NUMBER.fullmatch(labels[-1]):
         raise refuse(host, "it is a number; write an address as four decimal numbers")
-    return name
 
 
 def _is_inner(host: str) -> bool:
