@@ -4,7 +4,6 @@ from functools import partial
 
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
-from uuid6 import uuid7
 
 from services.api.access.identity import Identity
 from services.api.audit import audit
@@ -13,6 +12,7 @@ from services.api.idempotent import OnceDep
 from shared.contracts.notices import NOTICES, MaintenanceNotice
 from shared.contracts.notifying import KindView, MaintenanceRequest, NoticeView
 from shared.db.notifying import Notice
+from shared.notices.announcing import announce
 from shared.notices.inbox import notice_view
 
 router = APIRouter(prefix="/v1", tags=["notices"])
@@ -44,11 +44,6 @@ def announce_maintenance(
 
 
 def _announce(session: Session, identity: Identity, body: MaintenanceRequest) -> NoticeView:
-    kind = NOTICES["system.maintenance"]
-    data = MaintenanceNotice(**body.model_dump()).model_dump(mode="json")
-    notice = Notice(id=uuid7(), kind=kind.name, version=kind.version, data=data)
-    session.add(notice)
-    session.flush()
-    session.refresh(notice)
-    audit(session, identity, "maintenance.announce", notice.id, **data)
-    return notice_view(notice)
+    notice_id = announce(session, "system.maintenance", MaintenanceNotice(**body.model_dump()))
+    audit(session, identity, "maintenance.announce", notice_id, **body.model_dump(mode="json"))
+    return notice_view(session.get_one(Notice, notice_id))

@@ -14,13 +14,14 @@ from typing import Any
 import structlog
 
 from services.notifier import rows
-from services.notifier.announcing import announce_disabled
 from services.notifier.answer import Answer
 from services.notifier.ringing import SIDE_BY_SIDE
 from services.notifier.sending import Outgoing, Senders
+from shared.contracts.notices import ChannelNotice
 from shared.contracts.notifying import DELIVER
 from shared.db.session import Executes, statements
 from shared.errors import FaultlineError
+from shared.notices.announcing import announce
 from shared.notices.seal import SealKeyMissing
 from shared.observability import metrics
 from shared.queue import step_task
@@ -133,7 +134,10 @@ def _settle(session: Executes, settings: Settings, row: Any, answer: Answer) -> 
     )
     if channel is not None and channel.disabled_at is not None:
         metrics.CHANNELS_DISABLED.labels(row.service).inc()
-        announce_disabled(session, row, channel.failures, error)
+        told = ChannelNotice(
+            channel_id=row.channel_id, channel=row.channel, failures=channel.failures, last_error=error[:500]
+        )
+        announce(session, "channel.disabled", told, project_id=row.project_id, principal_id=row.created_by)
     if answer.worth_retrying:
         wait_s = max(_pause_s(settings, attempt), answer.retry_after_s or 0.0)
         rows.later(session, row.id, wait_s, f"attempt {attempt} failed", error=error)

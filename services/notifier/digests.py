@@ -1,7 +1,7 @@
 """Makes digests: what was held for a subscription becomes one notice, in the commit that sets its next time."""
 
 from collections import Counter
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,7 +11,9 @@ from uuid6 import uuid7
 
 from services.notifier.zones import known_zone
 from shared.contracts.notices import NOTICES
+from shared.contracts.notifying import Digest, Every
 from shared.db.session import Executes
+from shared.notices.deliveries import told
 from shared.notices.times import next_digest
 
 _NAMESPACE = UUID("0b5d1d0e-65c1-4d1b-8f6a-0f7a7b9d6d11")
@@ -19,7 +21,8 @@ _NAMESPACE = UUID("0b5d1d0e-65c1-4d1b-8f6a-0f7a7b9d6d11")
 _MOST = 100
 _DUE = text(
     "SELECT id, project_id, principal_id, channel_id, digest, timezone, next_digest_at FROM subscriptions "
-    "WHERE next_digest_at <= now() ORDER BY next_digest_at LIMIT 20 FOR UPDATE SKIP LOCKED"
+    "WHERE next_digest_at <= now() AND digest IS NOT NULL AND channel_id IS NOT NULL "
+    "ORDER BY next_digest_at LIMIT 20 FOR UPDATE SKIP LOCKED"
 )
 _TAKE = text(
     """
@@ -49,26 +52,22 @@ def make_digests(session: Executes, now: datetime) -> int:
     """Make those that are due. Returns how many were looked at."""
     due = session.execute(_DUE).all()
     for row in due:
+        digest = Digest.model_validate(row.digest, extra="ignore")
         held = session.execute(_TAKE, {"id": row.id, "most": _MOST}).all()
-        if held and row.channel_id is not None:
-            session.execute(_PUT, _digest(row, held))
-        at = time.fromisoformat(row.digest["at"]) if row.digest else time(9)
-        zone = known_zone(row.timezone)
-        following = row.digest and next_digest(row.digest["every"], at, row.digest["weekday"], zone, now)
+        if held:
+            session.execute(_PUT, _digest(row, digest.every, held))
+        following = next_digest(digest.every, digest.at, digest.weekday, known_zone(row.timezone), now)
         session.execute(_NEXT, {"id": row.id, "at": following})
     return len(due)
 
 
-def _digest(row: Any, held: list[Any]) -> dict[str, Any]:
-    listed = [
-        {"type": one.kind, "timestamp": one.at.astimezone(UTC).isoformat(), "data": one.data} for one in held[:_MOST]
-    ]
+def _digest(row: Any, every: Every, held: list[Any]) -> dict[str, Any]:
     data = {
         "subscription_id": str(row.id),
-        "every": row.digest["every"],
+        "every": every,
         "count": len(held),
         "counts": dict(Counter(one.kind for one in held).most_common()),
-        "notices": listed,
+        "notices": [told(one.kind, one.at, one.data) for one in held[:_MOST]],
     }
     return {
         "id": uuid5(_NAMESPACE, f"{row.id} {row.next_digest_at.astimezone(UTC).isoformat()}"),

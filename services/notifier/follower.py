@@ -45,10 +45,6 @@ class Follower:
         """Tell all that can be told now."""
         while self._page():
             continue
-        if time.monotonic() >= self._seldom_s + _SELDOM_S:
-            with transaction(self._engine) as session:
-                announce_quotas(session, self._settings)
-            self._seldom_s = time.monotonic()
 
     def _page(self) -> bool:
         """One commit. Whether there is more at once. What was read and not committed is read again."""
@@ -60,6 +56,9 @@ class Follower:
         return more
 
     def _tell(self, session: Session) -> bool:
+        if time.monotonic() >= self._seldom_s + _SELDOM_S:
+            announce_quotas(session, self._settings)
+            self._seldom_s = time.monotonic()
         kinds = wanted_kinds(session) | BY_DEFAULT
         events, more = self._news.read(session, *wanted_events(kinds))
         now = session.execute(_NOW).scalar_one()

@@ -1,17 +1,16 @@
 """Whom a notice concerns: which subscriptions let it pass, and when each wants to be told."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from services.notifier.recognise import Found
 from services.notifier.zones import known_zone
 from shared.contracts.notices import BY_DEFAULT
+from shared.contracts.notifying import Filter, Quiet
 from shared.notices.times import quiet_until
-
-_MILESTONES = {"run.progress": ("progress_at", 0.5), "accuracy.milestone": ("accuracy_at", 0.95)}
 
 
 @dataclass(frozen=True)
@@ -35,56 +34,67 @@ class Told:
         return self.found.id_for(self.milestone)
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """A row of subscriptions with its filter, read."""
+
+    row: Any
+    filter: Filter
+
+
 def matched(found: Iterable[Found], subscriptions: Sequence[Any], now: datetime) -> Iterator[Told]:
     """Who is told of these. `subscriptions`: rows of the projects concerned; muted and disabled ones not among them."""
-    by_kind: dict[tuple[UUID | None, str], list[Any]] = {}
+    by_kind: dict[tuple[UUID | None, str], list[_Wish]] = {}
     for row in subscriptions:
+        wish = _Wish(row, Filter.model_validate(row.filter, extra="ignore"))
         for kind in row.kinds:
-            by_kind.setdefault((row.project_id, kind), []).append(row)
+            by_kind.setdefault((row.project_id, kind), []).append(wish)
     projects = {row.project_id for row in subscriptions}
     for one in found:
-        fitting: list[Any] = []
+        fitting: list[_Wish] = []
         for project_id in projects if one.project_id is None else (one.project_id,):
-            fitting += [row for row in by_kind.get((project_id, one.kind), ()) if _passes(row, one)]
-        for row in fitting:
-            yield from _told(row, one, now)
+            fitting += [wish for wish in by_kind.get((project_id, one.kind), ()) if _passes(wish, one)]
+        for wish in fitting:
+            yield from _told(wish, one, now)
         own = one.created_by
         if one.project_id is None or own is None or one.child or one.kind not in BY_DEFAULT:
             continue
-        if not any(row.principal_id == own and row.channel_id is None for row in fitting):
+        if not any(wish.row.principal_id == own and wish.row.channel_id is None for wish in fitting):
             yield Told(one, None, one.project_id, own, None, None, "pending", now)
 
 
-def _passes(row: Any, found: Found) -> bool:
-    """Whether the filter of a subscription lets it pass."""
-    wanted: Mapping[str, Any] = row.filter
+def _passes(wish: _Wish, found: Found) -> bool:
+    """Whether a subscription lets it pass."""
+    row, wanted = wish.row, wish.filter
     if row.created_at > found.at:
         return False
     if found.run_id is not None:
-        if found.child and not wanted.get("children"):
+        if found.child and not wanted.children:
             return False
-        if wanted.get("mine") and found.created_by != row.principal_id:
+        if wanted.mine and found.created_by != row.principal_id:
             return False
-    if any(found.labels.get(key) != value for key, value in (wanted.get("labels") or {}).items()):
+    if any(found.labels.get(key) != value for key, value in wanted.labels.items()):
         return False
-    if (kinds := wanted.get("run_kinds")) and found.run_kind not in kinds:
+    if wanted.run_kinds and found.run_kind not in wanted.run_kinds:
         return False
-    if (types := wanted.get("model_types")) and found.model_type not in types:
+    if wanted.model_types and found.model_type not in wanted.model_types:
         return False
-    milestone = _milestone(row, found)
+    milestone = _milestone(wanted, found)
     return milestone is None or (found.reached or 0.0) >= milestone
 
 
-def _milestone(row: Any, found: Found) -> float | None:
-    if found.kind not in _MILESTONES:
-        return None
-    field, usual = _MILESTONES[found.kind]
-    return float(row.filter.get(field, usual))
+def _milestone(wanted: Filter, found: Found) -> float | None:
+    match found.kind:
+        case "run.progress":
+            return wanted.progress_at
+        case "accuracy.milestone":
+            return wanted.accuracy_at
+    return None
 
 
-def _told(row: Any, found: Found, now: datetime) -> Iterator[Told]:
-    milestone = _milestone(row, found)
-    who = (found, milestone, row.project_id, row.principal_id, row.id)
+def _told(wish: _Wish, found: Found, now: datetime) -> Iterator[Told]:
+    row = wish.row
+    who = (found, _milestone(wish.filter, found), row.project_id, row.principal_id, row.id)
     if row.channel_id is None:
         yield Told(*who, None, "pending", now)
     elif row.digest is not None:
@@ -100,5 +110,5 @@ def _told(row: Any, found: Found, now: datetime) -> Iterator[Told]:
 def _quiet(row: Any, now: datetime) -> datetime | None:
     if row.quiet is None:
         return None
-    begin, end = (time.fromisoformat(row.quiet[key]) for key in ("begin", "end"))
-    return quiet_until(begin, end, known_zone(row.timezone), now)
+    quiet = Quiet.model_validate(row.quiet, extra="ignore")
+    return quiet_until(quiet.begin, quiet.end, known_zone(row.timezone), now)

@@ -47,8 +47,7 @@ _READ = text(
     )
     SELECT CAST(e.xid AS text) AS xid, e.id, e.late, (SELECT count(*) FROM fresh) AS scanned, e.run_id, e.seq,
         e.attempt, e.type, e.at, e.data, r.project_id, p.name AS project, r.created_by, r.kind, r.labels, r.parent_id,
-        parent.kind AS parent_kind, r.spec ->> 'name' AS name, r.spec #>> '{recipe,type}' AS model_type, r.started_at,
-        r.finished_at, r.traceparent, r.cause,
+        parent.kind AS parent_kind, r.spec ->> 'name' AS name, r.spec #>> '{recipe,type}' AS model_type, r.traceparent,
         CASE WHEN e.type = 'state' AND e.data ->> 'state' = ANY(:terminal) THEN r.envelope END AS envelope,
         before.state AS before, c.name AS campaign, c.id AS campaign_id, c.ended AS trials, c.front,
         CASE WHEN parent.kind = :campaign_kind THEN parent.spec END AS campaign_spec,

@@ -5,7 +5,8 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
 
-from services.notifier.announcing import announce
+from shared.contracts.notices import QuotaNotice
+from shared.notices.announcing import announce
 from shared.runs.quotas import used_quotas
 from shared.settings import Settings
 
@@ -17,12 +18,7 @@ def announce_quotas(session: Session, settings: Settings) -> None:
     today = datetime.now(UTC).date().isoformat()
     for used in used_quotas(session, settings):
         if used.share >= settings.notify_quota_share:
-            data = {
-                "project": used.project,
-                "quota": used.quota,
-                "used": used.used,
-                "limit": used.limit,
-                "share": round(used.share, 4),
-            }
+            share = round(used.share, 4)
+            data = QuotaNotice(project=used.project, quota=used.quota, used=used.used, limit=used.limit, share=share)
             once = uuid5(_NAMESPACE, f"{used.project_id} {used.quota} {today}")
             announce(session, "quota.near", data, project_id=used.project_id, notice_id=once)

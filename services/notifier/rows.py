@@ -13,10 +13,10 @@ from shared.db.session import Executes
 _EARLY_S = 0.05
 _TAKE = text(
     f"""
-    SELECT d.id, d.state, d.attempts, d.escalates, d.paced, d.give_up_at, d.created_at, d.channel_id, d.subscription_id,
+    SELECT d.id, d.attempts, d.escalates, d.paced, d.give_up_at, d.channel_id, d.subscription_id,
         n.id AS notice_id, n.kind, n.data, n.at, n.run_id, n.acknowledged_at,
-        n.principal_id AS concerns, c.project_id, c.created_by, c.name AS channel, c.type, c.service, c.sealed,
-        c.per_minute, c.failures, c.failing_since, c.retry_at, c.disabled_at, s.principal_id, s.timezone, now() AS now,
+        c.project_id, c.created_by, c.name AS channel, c.type, c.service, c.sealed, c.per_minute, c.retry_at,
+        c.disabled_at, s.principal_id, s.timezone, now() AS now,
         projects.deleted_at AS project_deleted_at,
         s.id IS NULL OR EXISTS (
             SELECT 1 FROM memberships m JOIN principals p ON p.id = m.principal_id AND p.disabled_at IS NULL

@@ -71,8 +71,7 @@ def understood(events: Iterable[Any]) -> list[Found]:
         try:
             some = list(recognised(event))
             for one in some:
-                if NOTICES[one.kind].name not in {"run.progress", "accuracy.milestone"}:
-                    NOTICES[one.kind].payload.model_validate(one.data)
+                NOTICES[one.kind].payload.model_validate(one.data | {"milestone": one.reached})
         except (ValidationError, LookupError, TypeError, ValueError, AttributeError):
             metrics.NOTICES_NOT_UNDERSTOOD.inc()
             _log.exception("an event makes no notice", run_id=str(event.run_id), seq=event.seq, type=event.type)

@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, true, update
 from sqlalchemy.orm import Session
 from uuid6 import uuid7
 
-from shared.contracts.notices import NOTICES, TestNotice
+from shared.contracts.notices import TestNotice
 from shared.contracts.notifying import AttemptView, DeliveryDetail, DeliveryView
 from shared.db.notifying import Channel, Delivery, DeliveryAttempt, Notice
 from shared.errors import Conflict, NotFound
+from shared.notices.announcing import announce
 
 _OPEN = frozenset({"pending", "sending"})
 #: at once, on its own clock of giving up, and as if nobody had been called for it
@@ -116,18 +117,9 @@ def told(kind: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
 def try_channel(session: Session, channel: Channel, asked_by: str) -> UUID:
     """Ask for the delivery of a test; its id. Raises `Conflict` for a channel that is switched off."""
     must_be_on(channel)
-    payload = TestNotice(channel=channel.name, asked_by=asked_by)
-    notice = Notice(
-        id=uuid7(),
-        project_id=channel.project_id,
-        kind="test",
-        version=NOTICES["test"].version,
-        data=payload.model_dump(mode="json"),
-        spread_at=func.now(),  # nobody else is to be found for it
-    )
-    session.add(notice)
-    session.flush()
-    delivery = Delivery(id=uuid7(), notice_id=notice.id, channel_id=channel.id, state="pending")
+    data = TestNotice(channel=channel.name, asked_by=asked_by)
+    notice_id = announce(session, "test", data, project_id=channel.project_id, spread=True)
+    delivery = Delivery(id=uuid7(), notice_id=notice_id, channel_id=channel.id, state="pending")
     session.add(delivery)
     session.flush()
     return delivery.id
