@@ -75,6 +75,7 @@ _NOTED = """
         FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS given (number int, state text, scores double precision[],
             violations double precision[], reports jsonb, next_rung bigint, attrs jsonb, error text, ended boolean)
         WHERE campaign_id = :id AND trials.number = given.number
+            AND trials.number = ANY(CAST(:numbers AS int[]))  -- else all trials are read for the few
     ), started AS (
         INSERT INTO trials (campaign_id, number, state, origin, params, attrs, next_rung, run_id, tries, revision,
             error, finished_at)
@@ -227,9 +228,16 @@ def _noted(session: Executes, row: CampaignRow) -> dict[str, Any]:
     """Queue the runs that were noted, together; what is to be written of the trials."""
     if row.noted_runs:
         queue(session, row.caller, row.noted_runs)
+    numbers = [trial["number"] for trial in row.noted_told]
     told, started = orjson.dumps(row.noted_told), orjson.dumps(row.noted_started, default=str)
     row.noted_runs, row.noted_told, row.noted_started = [], [], []
-    return {"id": row.id, "trials_revision": row.next_revision, "told": told.decode(), "started": started.decode()}
+    return {
+        "id": row.id,
+        "trials_revision": row.next_revision,
+        "numbers": numbers,
+        "told": told.decode(),
+        "started": started.decode(),
+    }
 
 
 def told(
