@@ -52,7 +52,7 @@ def make_digests(session: Executes, now: datetime) -> int:
     """Make those that are due. Returns how many were looked at."""
     due = session.execute(_DUE).all()
     for row in due:
-        digest = Digest.model_validate(row.digest, extra="ignore")
+        digest = Digest.stored(row.digest)
         held = session.execute(_TAKE, {"id": row.id, "most": _MOST}).all()
         if held:
             session.execute(_PUT, _digest(row, digest.every, held))

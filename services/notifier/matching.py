@@ -46,7 +46,7 @@ def matched(found: Iterable[Found], subscriptions: Sequence[Any], now: datetime)
     """Who is told of these. `subscriptions`: rows of the projects concerned; muted and disabled ones not among them."""
     by_kind: dict[tuple[UUID | None, str], list[_Wish]] = {}
     for row in subscriptions:
-        wish = _Wish(row, Filter.model_validate(row.filter, extra="ignore"))
+        wish = _Wish(row, Filter.stored(row.filter))
         for kind in row.kinds:
             by_kind.setdefault((row.project_id, kind), []).append(wish)
     projects = {row.project_id for row in subscriptions}
@@ -110,5 +110,5 @@ def _told(wish: _Wish, found: Found, now: datetime) -> Iterator[Told]:
 def _quiet(row: Any, now: datetime) -> datetime | None:
     if row.quiet is None:
         return None
-    quiet = Quiet.model_validate(row.quiet, extra="ignore")
+    quiet = Quiet.stored(row.quiet)
     return quiet_until(quiet.begin, quiet.end, known_zone(row.timezone), now)

@@ -1,6 +1,6 @@
 """Two manners of reading: what a caller sends is checked to the letter; what we stored or answered, leniently."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -23,6 +23,11 @@ class Contract(BaseModel):
                         f"{_MAX_DEPTH} levels"
                     )
         return given
+
+    @classmethod
+    def stored(cls, value: Any) -> Self:
+        """As some release has stored it: fields that this one does not know are left out."""
+        return cls.model_validate(value, extra="ignore")
 
 
 def _storable(value: Any) -> bool:

@@ -33,7 +33,7 @@ def read_as(spec_type: type[SpecT], version: int, stored: dict[str, Any], kind: 
     try:
         for step in range(version, spec_type.spec_version):
             stored = spec_type.upcasters[step](dict(stored))
-        return spec_type.model_validate(stored, extra="ignore")
+        return spec_type.stored(stored)
     except (ValidationError, LookupError, TypeError) as error:
         raise Fatal(
             f"The stored spec of version {version} is no {kind} that this release can read.",

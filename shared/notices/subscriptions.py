@@ -52,9 +52,9 @@ def subscription_view(row: Row[Subscription, str, str]) -> SubscriptionView:
     return SubscriptionView(
         **{field: getattr(subscription, field) for field in (*same, "created_at", "updated_at")},
         channel=channel,
-        filter=Filter.model_validate(subscription.filter),
-        digest=Digest.model_validate(subscription.digest) if subscription.digest else None,
-        quiet=Quiet.model_validate(subscription.quiet) if subscription.quiet else None,
+        filter=Filter.stored(subscription.filter),
+        digest=Digest.stored(subscription.digest) if subscription.digest else None,
+        quiet=Quiet.stored(subscription.quiet) if subscription.quiet else None,
         escalation=_escalation(subscription, escalates_to),
     )
 

@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from services.cli.sdk.transport import parse
 from shared.contracts.notices import SUBSCRIBABLE
+from shared.contracts.notifying import SubscriptionView
 from shared.contracts.roles import Role
 from tests.api.conftest import MakeClient
 from tests.api.people import Person, change, member
@@ -191,3 +194,17 @@ def test_nobody_has_more_subscriptions_or_channels_than_may_be(make_client: Make
     for path, body in (("/v1/subscriptions", {"kinds": ["*"]}), ("/v1/channels", HOOK | {"name": "more"})):
         refused = few.post(path, json=body)
         assert (refused.status_code, "already" in refused.json()["detail"]) == (409, True)
+
+
+def test_what_a_newer_release_has_stored_or_answers_is_read_without_what_is_not_known(
+    client: TestClient, platform: Platform, hook: str
+) -> None:
+    made = subscribe(client, **DAILY)
+    change(
+        platform,
+        "UPDATE subscriptions SET filter = filter || '{\"newer\": 1}', digest = digest || '{\"newer\": 1}'",
+    )
+    assert client.get(f"/v1/subscriptions/{made['id']}").json() == made
+    answer = httpx.Response(200, json=made | {"filter": made["filter"] | {"newer": 1}, "newer": 1})
+    answer.request = httpx.Request("GET", "http://faultline.example/")
+    assert parse(SubscriptionView, answer).model_dump(mode="json") == made

@@ -179,7 +179,7 @@ class Transport:
 def parse(model: type[M], response: httpx.Response) -> M:
     """The body of an answer as `model`. Raises `ApiError` for something that no Faultline API says."""
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(response.content, extra="ignore")  # a newer server may say more
     except ValidationError as error:
         raise ApiError(
             Problem(
